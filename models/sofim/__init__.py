@@ -1,0 +1,1 @@
+"""SOFIM: momentum steps whose length is set by a rank-one Fisher matrix."""
