@@ -1,0 +1,30 @@
+"""Cutting a set into training, validation and test parts: stratified, seeded, disjoint."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from models.shared.data import Split
+
+SEED = 20240304
+"""Fixed for every set: a split is part of the data, not of a run."""
+
+
+def cut(y: np.ndarray, *, validation: float, test: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row numbers (train, validation, test) with the classes in the same shares in each.
+
+    `y` is (N,) of class numbers; the shares are parts of all N rows. With `test=0` the last array is empty.
+    """
+    from sklearn.model_selection import train_test_split
+
+    rest, held = np.arange(len(y)), np.empty(0, dtype=np.int64)
+    if test:
+        rest, held = train_test_split(rest, test_size=round(test * len(y)), stratify=y, random_state=SEED)
+    train, check = train_test_split(rest, test_size=round(validation * len(y)), stratify=y[rest], random_state=SEED)
+    return np.sort(train), np.sort(check), np.sort(held)
+
+
+def as_split(x: np.ndarray, y: np.ndarray) -> Split:
+    """Arrays as tensors: x float32 (N, …), y int64 (N,)."""
+    return Split(torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(np.ascontiguousarray(y, dtype=np.int64)))
