@@ -17,6 +17,15 @@ from models.sofim.race_config import Change, RaceConfig
 from models.sofim.race_lanes import Lane
 
 CURVE_COLUMNS = ("optimiser", "seed", "step", "seconds_s", "words_moved", "quantity", "value", "unit")
+TABLE_COLUMNS = (
+    "optimiser",
+    "seeds",
+    "best_test_accuracy",
+    "median_test_accuracy",
+    "best_test_loss_nats",
+    "median_test_loss_nats",
+    "diverged",
+)
 UNITS = {
     "training_loss": "nats, one batch",
     "training_loss_smoothed": "nats, moving average of batches",
@@ -99,17 +108,7 @@ def write(out: Path, lanes: Sequence[Lane], config: RaceConfig, changes: Sequenc
     done: Mapping[str, object] = config.as_dict() | {"changes": [vars(change).copy() for change in changes]}
     _write_csv(out / files["curves"], CURVE_COLUMNS, (row for lane in lanes for row in _curve_rows(lane)))
     columns = [f"{target}_{name}" for target in config.targets for name in ("reached", "steps", "seconds_s", "words")]
-    header = (
-        "optimiser",
-        "seeds",
-        "best_test_accuracy",
-        "median_test_accuracy",
-        "best_test_loss_nats",
-        "median_test_loss_nats",
-        "diverged",
-        *columns,
-    )
-    _write_csv(out / files["table"], header, _table_rows(table(lanes, config)))
+    _write_csv(out / files["table"], (*TABLE_COLUMNS, *columns), _table_rows(table(lanes, config)))
     (out / files["config"]).write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
     (out / files["program"]).write_text(as_python(done), encoding="utf-8")
     return files

@@ -52,7 +52,8 @@ def main():
         for entry in config.entries:
             lane = run(entry.id, entry.hyper, seed, config, data, rows, device)
             last = lane.measurements[-1]
-            print(f"{{lane.id}}\\tstep {{last.step}}\\ttest loss {{last.test_loss:.6f}}\\ttest accuracy {{last.test_accuracy:.6f}}", lane.diverged)
+            loss, accuracy = f"test loss {{last.test_loss:.6f}}", f"test accuracy {{last.test_accuracy:.6f}}"
+            print(lane.id, f"step {{last.step}}", loss, accuracy, lane.diverged, sep="\\t")
 
 
 if __name__ == "__main__":
