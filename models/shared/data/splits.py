@@ -1,9 +1,13 @@
-"""Cutting a set into training, validation and test parts: stratified, seeded, disjoint."""
+"""Cutting a set into training, validation and test parts: stratified, seeded, and with no picture in two of them.
+
+Public sets hold copies: the same picture under several names, now and then on both sides of their own split. A model that has
+seen a test picture in training is measured too well, so copies are taken out of the training and validation parts. The test part
+is left as its makers published it, so that its size stays comparable.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from models.shared.data import Split
 
@@ -25,6 +29,20 @@ def cut(y: np.ndarray, *, validation: float, test: float = 0.0) -> tuple[np.ndar
     return np.sort(train), np.sort(check), np.sort(held)
 
 
+def rows_without_copies(x: np.ndarray, *held_out: np.ndarray) -> np.ndarray:
+    """Numbers of the rows of `x` (N, …) that are neither in a held-out set nor an exact copy of an earlier row."""
+    seen = {row.tobytes() for rows in held_out for row in rows}
+    kept = []
+    for number, row in enumerate(x):
+        key = row.tobytes()
+        if key not in seen:
+            seen.add(key)
+            kept.append(number)
+    return np.asarray(kept, dtype=np.int64)
+
+
 def as_split(x: np.ndarray, y: np.ndarray) -> Split:
     """Arrays as tensors: x float32 (N, …), y int64 (N,)."""
+    import torch  # here, so that looking which sets are present loads no PyTorch
+
     return Split(torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(np.ascontiguousarray(y, dtype=np.int64)))
