@@ -23,9 +23,7 @@ def load() -> Dataset:
 
     train, validation, test, copies = read(TITLE, 2, *_FILES)
     reduced = len(train) < _COMPLETE * 0.9  # copies taken out are far fewer
-    missing = (
-        f" The training part is reduced (officially {_COMPLETE:,}), so scores are not comparable with published ones." if reduced else ""
-    )
+    missing = f" The training part is reduced (officially {_COMPLETE:,}), so do not compare with published scores." if reduced else ""
     return Dataset(
         name="pneumoniamnist",
         title=TITLE,
