@@ -88,8 +88,10 @@ class _Lane:
 def _total(values: Iterable[Scalar] | Tensor) -> Scalar:
     if isinstance(values, Tensor):
         return values.sum()
-    values = list(values)
-    return sum((v.to(values[0].device) if isinstance(v, Tensor) else v for v in values[1:]), values[0]) if values else 0.0
+    total = 0.0
+    for value in values:
+        total = total + (value.to(total.device) if isinstance(total, Tensor) and isinstance(value, Tensor) else value)
+    return total
 
 
 class SOFIM(torch.optim.Optimizer):
