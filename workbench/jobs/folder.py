@@ -162,7 +162,7 @@ class JobFolder:
 
     def renew(self) -> None:
         """Somebody is following: start the lease anew."""
-        os.utime(self.lease)
+        self.lease.touch(mode=_PRIVATE)
 
     def unwatched_s(self) -> float:
         """Seconds since somebody last followed."""

@@ -100,6 +100,8 @@ class JobManager:
             raise JobRefused(f"The queue is full ({queued} runs are waiting); try again in a few minutes.")
         if not self._supervisor.make_room(owner):
             raise JobRefused("Your workspace is full with runs that are still going; stop one of them first.")
+        if self._supervisor.disk_is_full():
+            raise JobRefused("The server's disk is nearly full, so nothing new can be started; try again later or tell its keeper.")
 
     def events(self, job_id: str, after: int = 0, limit_bytes: int = 1_000_000) -> Page:
         """What happened since `after` (the cursor of the last page; 0 at first). Following renews the lease.

@@ -96,13 +96,10 @@ class Worker:
         if self._child is not None and self._child.stdin is not None:
             self._child.stdin.close()
 
-    def collect(self, wait_s: float = 0.0) -> None:
+    def collect(self) -> None:
         """After the end of a child: end what it left running, and clear it from the process table."""
         if self._child is None or self._child.returncode is not None:
             return
-        deadline = time.monotonic() + wait_s
-        while self.alive() and time.monotonic() < deadline:
-            time.sleep(0.01)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._child.wait()
@@ -158,8 +155,9 @@ class Spawner:
         return None
 
     def close(self) -> None:
-        """End the waiting worker."""
+        """End the waiting worker; it has nothing to lose."""
         if self._standby is not None:
+            self._standby.end(signal.SIGKILL)
             self._standby.forget()
-            self._standby.collect(2)
+            self._standby.collect()
             self._standby = None

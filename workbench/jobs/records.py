@@ -82,8 +82,11 @@ class Job:
             job = cls(**record)
         except TypeError as fault:
             raise ValueError(f"not a job record: {fault}") from fault
-        if not is_job_id(job.id) or job.state not in STATES or not isinstance(job.config, dict):
-            raise ValueError("not a job record: id, state or config is wrong")
+        texts = (job.owner, job.title, job.work, job.error)
+        if not is_job_id(job.id) or job.state not in STATES or not all(isinstance(text, str) for text in texts):
+            raise ValueError("not a job record: id, state or a text is wrong")
+        if not isinstance(job.config, dict) or not all(isinstance(number, int | float) for number in (job.created, job.pid, job.born)):
+            raise ValueError("not a job record: the settings or a number is wrong")
         return job
 
 

@@ -5,17 +5,17 @@ Only decides and measures; the supervisor deletes, because it knows what is in u
 
 from __future__ import annotations
 
-import logging
+import shutil
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 from workbench.jobs.folder import JobFolder, tree_bytes
 from workbench.jobs.records import Job
 
-log = logging.getLogger("workbench.jobs")
-
+_MOST_KEPT = 200  # finished jobs of one owner, however small: each also costs the server some memory
+_LEAST_FREE_BYTES = 100_000_000
 _ORPHAN_AGE_S = 3600  # younger folders without a record may be jobs just being made
 
 
@@ -35,9 +35,20 @@ class Retention:
         return self._sizes[job.id]
 
     def too_old(self, jobs: Iterable[Job]) -> list[Job]:
-        """Finished jobs past their age."""
+        """Finished jobs past their age, and an owner's oldest when there are very many."""
         now = time.time()
-        return [job for job in jobs if job.over and now - (job.ended or job.created) > self._max_age_s]
+        old = []
+        counts: Counter[str] = Counter()
+        for job in sorted((job for job in jobs if job.over), key=lambda job: job.created, reverse=True):
+            counts[job.owner] += 1
+            if counts[job.owner] > _MOST_KEPT or now - (job.ended or job.created) > self._max_age_s:
+                old.append(job)
+        return old
+
+    @staticmethod
+    def disk_is_full(root: Path) -> bool:
+        """Whether so little is free that a new job would end in a full disk, and the server with it."""
+        return shutil.disk_usage(root).free < _LEAST_FREE_BYTES
 
     def over_size(self, jobs: Iterable[tuple[Job, Path]]) -> tuple[list[Job], list[Job]]:
         """(finished jobs to delete, running jobs to stop) so that every owner is within the limit again.

@@ -158,7 +158,9 @@ class Supervisor:
     def ask_stop(self, job: Job, why: str) -> None:
         """Take a waiting job out of the queue, or ask a running one to end; nothing when it is over."""
         with self.lock:
-            job = self._refreshed(self._jobs.get(job.id, job))
+            if job.id not in self._jobs:
+                return
+            job = self._refreshed(self._jobs[job.id])
             if job.state == "queued":
                 self._queue.remove(job.id)
                 self._end(replace(job, place=0), "stopped", STOP_SENTENCES[why])
@@ -174,6 +176,10 @@ class Supervisor:
             for job in delete:
                 self._delete(job)
             return not over
+
+    def disk_is_full(self) -> bool:
+        """Whether no job should be started until somebody has made room on the machine."""
+        return self._retention.disk_is_full(self._root)
 
     def _delete(self, job: Job) -> None:
         del self._jobs[job.id]
@@ -218,8 +224,8 @@ class Supervisor:
                 self._selector.unregister(worker.fd)
             worker.forget()
             worker.collect()
-            job = self._refreshed(self._jobs[job_id])
-            if not job.over:
+            job = self._jobs.get(job_id)  # None when it was over, and deleted before its process was gone
+            if job is not None and not (job := self._refreshed(job)).over:
                 self._end_unrecorded(job, "failed", CRASHED)
 
     def _end_unrecorded(self, job: Job, state: State, error: str) -> None:
@@ -313,23 +319,30 @@ class Supervisor:
         for job in sorted(found, key=lambda job: job.created):
             self._jobs[job.id] = job
             if job.state == "queued":
-                self.folder(job).renew()
-                self._queue.append(job.id)
+                self._queue_again(job)
             elif job.state == "running":
                 self._follow_again(job)
 
+    def _queue_again(self, job: Job) -> None:
+        self.folder(job).renew()
+        self._queue.append(job.id)
+
     def _follow_again(self, job: Job) -> None:
         worker = Worker.find(job)
-        if worker is None:
-            # The worker may have written its end between the reading of the record and now.
-            job = self._on_disk(job)
-            self._jobs[job.id] = job
-            if not job.over:
-                self._end_unrecorded(job, "interrupted", INTERRUPTED)
+        if worker is not None:
+            self._watch(job.id, worker)
+            if self.folder(job).stop_reason() is not None:
+                self._asked[job.id] = _Asked(time.monotonic())
             return
-        self._watch(job.id, worker)
-        if self.folder(job).stop_reason() is not None:
-            self._asked[job.id] = _Asked(time.monotonic())
+        job = self._on_disk(job)  # its end may have been written since the record was read
+        self._jobs[job.id] = job
+        if job.over:
+            return
+        if self.folder(job).log.exists():
+            self._end_unrecorded(job, "interrupted", INTERRUPTED)
+        else:  # the server was killed before the worker had its orders, so nothing was begun
+            self._put(replace(job, state="queued", started=None, pid=0, born=0.0))
+            self._queue_again(job)
 
     def close(self) -> None:
         """End the thread and let go of everything; running workers go on."""

@@ -30,6 +30,7 @@ from workbench.jobs.records import INTERRUPTED, STOP_SENTENCES, Job, Orders, Sta
 log = logging.getLogger("workbench.jobs.worker")
 
 _WATCH_S = 0.5
+_SUSPENDED_S = 20.0  # a half-second sleep that took this long: the machine itself slept, and nobody could follow meanwhile
 _NICENESS = 5  # the browser side shares these cores and must stay quick
 _OOM_SCORE = "500"  # when memory runs out the kernel should take the job, not the server
 _GENERAL = "Something went wrong inside this run; the details are in the server's log for this run."
@@ -98,6 +99,7 @@ class Run:
 
     def _follow_generator(self) -> bool:
         """Write every event as a line; True when a stop was asked for. The generator's own `finally` runs in any case."""
+        self.folder.discard_partial()
         self.folder.partial.mkdir(mode=0o700)
         began = time.monotonic()
         with contextlib.ExitStack() as stack:
@@ -121,9 +123,13 @@ class Run:
     def _watch(self) -> None:
         """End the job when its lease ran out or when it does not heed a stop, also when there is no server any more."""
         asked_at: float | None = None
+        looked_at = time.time()
         while True:
             time.sleep(_WATCH_S)
+            slept_s, looked_at = time.time() - looked_at, time.time()
             try:
+                if slept_s > _SUSPENDED_S:
+                    self.folder.renew()
                 if self.orders.lease_s is not None and self.folder.unwatched_s() > self.orders.lease_s:
                     self.folder.ask_stop("left")
                 if asked_at is None and self.folder.stop_reason():
