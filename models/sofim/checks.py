@@ -196,7 +196,8 @@ LAWS: tuple[Law, ...] = (
     Law("Shape of the matrix", 11, "The matrix knows one direction only, the momentum's; all others look alike to it.", 1e-11, _eigen_structure),
     Law("Bounded bouncing", 12, "A step too long for the valley bounces between two known points, no further.", 1e-9,
         _two_cycle),
-    Law("One vector", 13, "Cutting the weights into several tensors changes nothing; a zero gradient moves nothing.", 1e-12, _one_vector),
+    Law("One vector", 13, "Cutting the weights into several tensors changes nothing; a zero gradient moves nothing.", 1e-12,
+        _one_vector),
     Law("Memory of one vector", 14, "Beyond the weights it keeps exactly one number per weight.", 0.0, _memory),
 )  # fmt: skip
 

@@ -57,10 +57,10 @@ def test_reference_by_hand():
 def test_01_explicit_inverse(variant, d, rho):
     g = noise(d, d=d)
     moments = moments_of(g, 0.9)
-    expected = [
-        0.3 * np.linalg.inv(np.outer(m, m) + rho * np.eye(d)) @ (m if variant == "A" else x) for m, x in zip(moments, g, strict=True)
-    ]
-    tolerance = 1e-12 * max(1.0, np.abs(expected).max())
+    matrices = [np.outer(m, m) + rho * np.eye(d) for m in moments]
+    expected = [0.3 * np.linalg.solve(f, m if variant == "A" else x) for f, m, x in zip(matrices, moments, g, strict=True)]
+    # The dense solve itself loses digits with the condition number, up to 10⁶ here; on well-posed cases this is the plain 1e-12.
+    tolerance = max(1e-12, 1e-15 * max(np.linalg.cond(f) for f in matrices) * np.abs(expected).max())
     np.testing.assert_allclose(steps_of(g, lr=0.3, beta=0.9, rho=rho, variant=variant), expected, atol=tolerance, rtol=0)
 
 
@@ -92,11 +92,11 @@ def test_04_constant_gradient_and_the_bias_correction():
 
 
 def test_05_large_rho_is_averaged_momentum_with_error_like_one_over_rho():
-    g = noise(5)
+    g = 0.1 * noise(5)
     momentum = 0.1 * moments_of(g, 0.9)
     errors = [np.abs(steps_of(g, lr=0.1 * rho, rho=rho) - momentum).max() for rho in (1e2, 1e4, 1e6)]
-    assert errors[0] > 1e-4
-    np.testing.assert_allclose([errors[0] / errors[1], errors[1] / errors[2]], [100, 100], rtol=0.35)
+    assert errors[0] > 1e-5
+    np.testing.assert_allclose([errors[0] / errors[1], errors[1] / errors[2]], [100, 100], rtol=0.05)
 
 
 def test_06_small_rho_divides_by_the_squared_length():
@@ -185,7 +185,14 @@ def test_12_one_dimensional_quadratic_settles_or_bounces_at_the_known_height():
     second = settle(1.05, 2.0, 1.0, steps=3001)
     assert first == pytest.approx(-second, abs=1e-12)
     assert abs(first) == pytest.approx(0.11180339887498948, abs=1e-9)
-    assert abs(settle(3.0, 2.0, 1.0)) == pytest.approx(np.sqrt(2.0) / 2, abs=1e-9)
+    assert abs(settle(1.5, 2.0, 1.0)) == pytest.approx(np.sqrt(0.5) / 2, abs=1e-9)
+
+
+def test_12_the_two_cycle_gives_way_at_four_but_the_path_stays_bounded():
+    """The map's slope on the cycle is 3 − 8ρ/(ηa), so the cycle attracts only for 2 < ηa/ρ < 4 (derived here; the spec stops at "> 2")."""
+    heights = [abs(settle(3.0, 2.0, 1.0, steps=n)) for n in (2000, 2001, 2002, 2003)]
+    assert max(abs(h - np.sqrt(2.0) / 2) for h in heights) > 1e-3
+    assert max(heights) <= 3.0 / (2 * np.sqrt(1.0))
 
 
 def test_13_groups_share_one_fisher_matrix():
