@@ -1,7 +1,7 @@
 """The science's command line: `python -m models list | train | evaluate`.
 
 A recipe's `train` yields events and ends with `{"kind": "result", "card": Card, "tensors": dict}`. Any event before it may carry
-`message` (one sentence) and `fraction` (0…1) for the progress line. Listing reads records and cards alone and loads no PyTorch.
+`step`, `steps`, `text` and `loss` for the progress line. Listing reads records and cards alone and loads no PyTorch.
 
 Exit status: 0 when all is well, 1 when a number is off, a checkpoint is refused or a training failed, 2 for a wrong command, 130
 when stopped from the keyboard.

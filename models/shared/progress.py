@@ -41,15 +41,13 @@ class ProgressLine:
 
 
 def as_text(event: Mapping[str, object]) -> str:
-    """An event in a few words: its `message`, its `fraction` as per cent, and step and loss when it has them."""
+    """An event in a few words: `step` of `steps`, `text`, `loss`, as far as it has them."""
+    step, steps, text, loss = (event.get(key) for key in ("step", "steps", "text", "loss"))
     parts = []
-    fraction, loss = event.get("fraction"), event.get("loss")
-    if isinstance(fraction, int | float):
-        parts.append(f"{fraction:4.0%}")
-    if event.get("message"):
-        parts.append(str(event["message"]))
-    if isinstance(event.get("step"), int):
-        parts.append(f"step {event['step']}")
+    if isinstance(step, int):
+        parts.append(f"{step} of {steps}" if isinstance(steps, int) else f"step {step}")
+    if text:
+        parts.append(str(text))
     if isinstance(loss, int | float):
         parts.append(f"loss {loss:.4g}")
     return "  ".join(parts)
