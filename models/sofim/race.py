@@ -46,7 +46,7 @@ class Race:
         self.config, self.inbox = config, inbox
         self.device = pick_device(config.device)
         self.data = datasets.load(config.task.dataset)
-        self.rows = Rows.of(self.data.train, self.data.test, self.device)
+        self.rows = Rows.of(config.task, self.data.train, self.data.test, self.device)
         self.lanes = [self._lane(entry, seed) for seed in config.seeds for entry in config.entries]
         self.tick, self.paused, self.single, self.pace = 0, False, False, config.pace
         self.replay = list(config.changes)

@@ -22,7 +22,6 @@ from models.shared.training import Batches, Fit
 from models.sofim.arms import ARMS
 from models.sofim.tasks import Task, evaluate, loss_fn, make_model, rows
 
-MEASURED_ROWS = 512  # rows of each split that are measured while a race runs; the last measurement takes the whole test split
 SMOOTHING = 0.9  # memory of the smoothed training loss, bias-corrected as in the optimiser itself
 BLOWN_UP = 100.0  # a lane whose loss exceeds so many times its first one is taken out of the race
 
@@ -54,13 +53,10 @@ class Rows:
     whole_test: Split
 
     @classmethod
-    def of(cls, train: Split, test: Split, device: torch.device) -> Rows:
-        """At most `MEASURED_ROWS` rows of each split, the same for every lane."""
-
-        def there(split: Split) -> Split:
-            return Split(split.x.to(device), split.y.to(device))
-
-        return cls(there(rows(train, MEASURED_ROWS)), there(rows(test, MEASURED_ROWS)), there(test))
+    def of(cls, task: Task, train: Split, test: Split, device: torch.device) -> Rows:
+        """At most `task.measured_rows` rows of each split, the same for every lane."""
+        most, test = task.measured_rows, test.to(device)
+        return cls(rows(train, most).to(device), rows(test, most), test)
 
 
 class Lane:
@@ -130,7 +126,7 @@ class Lane:
         now = Measured(self.step, self.seconds, self.words, train_loss, test_loss, accuracy, len(test.y))
         self.measurements.append(now)
         # The whole test split is another ruler: a target counts only where the fixed rows reach it.
-        fresh = [] if whole and test is not measured_on.test and len(test.y) != len(measured_on.test.y) else self._fresh(now, targets)
+        fresh = self._fresh(now, targets) if len(test) == len(measured_on.test) else []
         self.reached.update(dict.fromkeys(fresh, now))
         return now, fresh
 

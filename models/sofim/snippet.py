@@ -47,7 +47,7 @@ def main():
     config = race_config.read(CONFIG)
     torch.set_num_threads(config.threads)
     device, data = pick_device(config.device), load(config.task.dataset)
-    rows = Rows.of(data.train, data.test, device)
+    rows = Rows.of(config.task, data.train, data.test, device)
     for seed in config.seeds:
         for entry in config.entries:
             lane = run(entry.id, entry.hyper, seed, config, data, rows, device)
