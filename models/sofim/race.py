@@ -21,10 +21,11 @@ import torch
 from models.shared import data as datasets
 from models.shared.training import pick_device
 from models.sofim import race_files
+from models.sofim.arms import Arm
 from models.sofim.race_config import Change, ConfigRefused, RaceConfig, hyper_value, number, read
 from models.sofim.race_lanes import Lane, Measured, Rows
 
-POINTS_EVERY_S, INSIDE_EVERY_S, TABLE_EVERY_S = 0.25, 0.5, 1.0  # together about ten events per second at most
+POINTS_EVERY_S, INSIDE_EVERY_S, TABLE_EVERY_S = 0.1, 0.2, 1.0  # about ten times a second the eye sees something move
 PAUSE_NAP_S = 0.02
 
 
@@ -83,7 +84,7 @@ class Race:
             "kind": "meta",
             "task": c.task.id,
             "title": c.task.title,
-            "arms": [{"id": e.id, "label": self.lanes[i].arm.label, "hyper": dict(e.hyper)} for i, e in enumerate(c.entries)],
+            "arms": [_shown(self.lanes[i].arm, e.hyper) for i, e in enumerate(c.entries)],
             "steps": c.steps,
             "batch": c.batch,
             "seeds": list(c.seeds),
@@ -190,6 +191,11 @@ class Race:
         yield from self._tell(at_once=True)
         files = race_files.write(self.inbox.out, self.lanes, self.config, self.changes)
         yield {"kind": "result", "stopped": stopped, "step": self.tick, "files": files}
+
+
+def _shown(arm: Arm, hyper: Mapping[str, float]) -> dict:
+    """What the screen needs to draw and name a competitor."""
+    return {"id": arm.id, "label": arm.label, "colour": arm.colour, "note": arm.note, "hyper": dict(hyper)}
 
 
 def race(config: Mapping[str, object], inbox: Inbox) -> Iterator[dict]:
