@@ -30,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnknownMethod as fault:
         print(fault, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
     except BrokenPipeError:
         # The reader (head, for instance) went away; without this Python complains once more at exit.
         sys.stdout = None
