@@ -1,8 +1,9 @@
 """DICOM through pydicom 3: header facts, then one frame decoded at a time.
 
 Order of work: walk the structure (dicom_scan) → read the listed tags only (dicom_header) → hold size × bits × frames against the file's
-real size → decode the asked frame. JPEG and JPEG 2000 go to Pillow first, the rest (JPEG-LS, lossless JPEG) to GDCM, run-length to
-pydicom itself. Deflated data sets are unpacked by this project's bounded inflate, since pydicom would unpack them whole.
+real size → decode the asked frame. JPEG and JPEG 2000 go to Pillow first, JPEG-LS and lossless JPEG to GDCM, run-length to pydicom itself,
+12-bit JPEG and high-throughput JPEG 2000 to imagecodecs. Deflated data sets are unpacked by this project's bounded inflate, since
+pydicom would unpack them whole. Known deviations: overlays are not drawn, and a dose grid keeps its stored numbers.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from workbench.imaging.windows import FULL_8_BIT, automatic
 
 _NO_PICTURE = "This DICOM file holds no picture (it may be a report, a plan or a list of other files); please choose an image file."
 _CODING = "This DICOM picture is compressed in a way that cannot be read here; please export it uncompressed or as JPEG 2000."
+_JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+_HIGH_THROUGHPUT = tuple(f"1.2.840.10008.1.2.4.20{number}" for number in (1, 2, 3))
 _NO_END = "The compressed picture lacks its end mark, so its lower part may be missing."
 
 
@@ -82,7 +85,8 @@ class DicomReader:
             stored = int(self.options.get("bits_stored") or self.header.bits)
             return Decoded(pixels, facts.spacing_mm, full_scale=float(2**stored - 1), warnings=notes + more)
         pixels, more = as_pixels(self._physical(array, facts.slope, facts.intercept))
-        plain = array.dtype == np.uint8 and (facts.slope, facts.intercept) == (1.0, 0.0) and self.header.modality_table is None
+        eight_bit = array.dtype == np.uint8 and self.options.get("bits_stored") == 8
+        plain = eight_bit and (facts.slope, facts.intercept) == (1.0, 0.0) and self.header.modality_table is None
         own = facts.windows + ((FULL_8_BIT,) if plain else automatic(pixels))
         return Decoded(pixels, facts.spacing_mm, own, facts.function, self.header.table, warnings=notes + more)
 
@@ -98,11 +102,7 @@ class DicomReader:
 
     def _check_stream(self, handle: BinaryIO, frame: int) -> tuple[str, ...]:
         """Hold one compressed frame's own declaration against the header, before any decoder sees it."""
-        from pydicom.encaps import get_frame
-
-        handle.seek(self.pixels.offset)
-        offsets = self.options.get("extended_offsets")
-        data = get_frame(handle, frame, number_of_frames=self.frames, extended_offsets=offsets)
+        data = self._encoded(handle, frame)
         rows, columns = self.header.rows, self.header.columns
         size = declared_size(data)
         if size and (size.rows, size.columns) != (rows, columns):
@@ -114,10 +114,29 @@ class DicomReader:
         jpeg = data[:2] == b"\xff\xd8" or data[:2] == b"\xff\x4f"
         return (_NO_END,) if jpeg and b"\xff\xd9" not in data[-8:] else ()
 
+    def _encoded(self, handle: BinaryIO, frame: int) -> bytes:
+        from pydicom.encaps import get_frame
+
+        handle.seek(self.pixels.offset)
+        return get_frame(handle, frame, number_of_frames=self.frames, extended_offsets=self.options.get("extended_offsets"))
+
+    def _by_imagecodecs(self, handle: BinaryIO, frame: int) -> np.ndarray:
+        """12-bit JPEG and high-throughput JPEG 2000, which pydicom's plugins at hand do not read; grey only."""
+        from imagecodecs import jpeg2k_decode, jpeg_decode
+
+        data = self._encoded(handle, frame)
+        array = jpeg_decode(data) if data[:2] == b"\xff\xd8" else jpeg2k_decode(data)
+        if array.shape != (self.header.rows, self.header.columns):
+            raise InputRefused(_CODING)
+        return array
+
     def _stored(self, handle: BinaryIO, frame: int) -> np.ndarray:
         """Stored values (H, W) or RGB (H, W, 3) as pydicom gives them."""
         from pydicom.pixels import get_decoder
 
+        syntax = str(self.options["transfer_syntax_uid"])
+        if syntax in _HIGH_THROUGHPUT or (syntax == _JPEG_EXTENDED and self.options.get("bits_stored") == 12):
+            return self._by_imagecodecs(handle, frame)
         try:
             decoder = get_decoder(self.options["transfer_syntax_uid"])
         except NotImplementedError:

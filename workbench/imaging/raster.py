@@ -65,7 +65,8 @@ class RasterReader:
                 if depth16:
                     handle.seek(0)
                     return _deep_colour(handle.read(), notes)
-                array, more = _array(ImageOps.exif_transpose(image))
+                ImageOps.exif_transpose(image, in_place=True)
+                array, more = _array(image)
         return _shown(array, notes + more)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from workbench.imaging.windows import WindowPreset, apply_window
 
+_SLAB_ROWS = 256  # rows shown at a time, so that a large picture needs no second copy in float
 Source = Literal["png", "jpeg", "tiff", "bmp", "webp", "dicom", "nifti"]
 
 
@@ -88,15 +89,20 @@ class Study:
         `window` is (centre, width) in pixel units; None takes the file's own table or the chosen window. Colour ignores it.
         Raises InputRefused for a window that is not finite or not wider than 0.
         """
+        shown = np.empty(self.pixels.shape, np.uint8)
+        for top in range(0, len(shown), _SLAB_ROWS):
+            slab = slice(top, top + _SLAB_ROWS)
+            shown[slab] = self._shades(self.pixels[slab], window)
+        return shown
+
+    def _shades(self, pixels: np.ndarray, window: tuple[float, float] | None) -> np.ndarray:
         if self.is_colour:
-            if self.full_scale == 255.0:
-                return np.clip(np.rint(self.pixels), 0, 255).astype(np.uint8)
-            return np.clip(np.rint(self.pixels * np.float32(255.0 / self.full_scale)), 0, 255).astype(np.uint8)
+            return np.clip(np.rint(pixels * np.float32(255.0 / self.full_scale)), 0, 255).astype(np.uint8)
         if window is None and self.table is not None:
-            shown = self.table.apply(self.pixels)
+            shown = self.table.apply(pixels)
         else:
             centre, width = window or self.window or self.windows[0][1:]
-            shown = apply_window(self.pixels, centre, width, function=self.function)
+            shown = apply_window(pixels, centre, width, function=self.function)
         return 255 - shown if self.photometric == "MONOCHROME1" else shown
 
 

@@ -74,7 +74,7 @@ def open_tiff(content: Content, *, limits: Limits) -> TiffReader:
 def _open(handle: BinaryIO) -> TiffFile:
     from tifffile import TiffFile
 
-    return TiffFile(handle, _multifile=False, is_ome=False, is_mmstack=False)
+    return TiffFile(handle, name="upload.tif", _multifile=False, is_ome=False, is_mmstack=False)
 
 
 def _frames(tiff: TiffFile, *, limits: Limits) -> tuple[tuple[int, ...], tuple[str, ...]]:
