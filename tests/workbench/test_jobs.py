@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -41,6 +44,13 @@ def follow(manager, job):
             return page.job, events
         time.sleep(0.005)
     pytest.fail("the job did not end")
+
+
+def is_zombie(pid):
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def on_disk(root, job) -> JobFolder:
@@ -197,7 +207,7 @@ def test_a_job_that_ignores_even_that_is_killed(jobs, tmp_path):
 
 def test_helpers_of_a_job_do_not_outlive_it(jobs):
     _, (event,) = follow(jobs, start(jobs, "has_child"))
-    wait_for(lambda: not psutil.pid_exists(event["pid"]) or psutil.Process(event["pid"]).status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: event["pid"] not in psutil.pids() or is_zombie(event["pid"]))
 
 
 # -- failing ----------------------------------------------------------------------------------------------------------
@@ -478,3 +488,30 @@ def test_an_idle_server_sleeps(managers, monkeypatch):
     rounds.clear()
     time.sleep(1.0)
     assert len(rounds) <= 5
+
+
+def test_ends_are_noticed_where_the_system_does_not_announce_them(managers, monkeypatch):
+    monkeypatch.setattr("workbench.jobs.processes._pidfd", lambda pid: None)
+    jobs = managers(max_running=1)
+    first, second = start(jobs, "count"), start(jobs, "dies")
+    assert follow(jobs, first)[0].state == "done"
+    assert follow(jobs, second)[0].state == "failed"
+
+
+def test_nothing_is_started_on_a_full_disk(jobs, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(JobRefused, match="nearly full"):
+        start(jobs, "count")
+
+
+def test_a_file_larger_than_the_workspace_is_told_in_plain_words(managers):
+    jobs = managers(workspace_bytes=50_000)
+    job, _ = follow(jobs, start(jobs, "writes", {"size": 100_000}))
+    assert (job.state, jobs.result(job.id)) == ("failed", {})
+    assert "workspace is full" in job.error
+
+
+def test_the_servers_start_loads_nothing_heavy():
+    code = "import sys, workbench.jobs; print([name for name in ('torch', 'numpy', 'gradio', 'pydantic') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=WORKS.parents[1])
+    assert done.stdout.strip() == "[]"

@@ -1,6 +1,6 @@
 """The server's side of long work, as the screen sees it: who may start what, and everything that can be asked of a job.
 
-The moving along is in `supervision.py`, the process in `worker.py`, the files in `folder.py`.
+The jobs stand in `table.py`, are moved along by `supervision.py`, run in `worker.py`, and are kept as `folder.py` says.
 
 Known limits: one manager per folder (a second is refused); limits of processor and memory are the host's affair.
 """
@@ -71,6 +71,7 @@ class JobManager:
         self._allow = re.compile(allow)
         spawner = Spawner(paths=paths, ahead=ahead, warm=warm, delay_s=warm_delay_s)
         self._supervisor = Supervisor(Path(root), self._limits, spawner)
+        self._table = self._supervisor.table
 
     def start(self, work: str, config: Mapping[str, Any], *, owner: str, title: str, keep: bool = False) -> Job:
         """Begin `work` ("models.sofim.race:race", a generator function of config and inbox), at once or when its turn comes.
@@ -80,7 +81,7 @@ class JobManager:
         if not self._allow.fullmatch(work):
             raise JobRefused(f"“{work[:80]}” cannot be run here; choose one of the runs that the page offers.")
         config = _checked(config, _CONFIG_BYTES, "These settings")
-        with self._supervisor.lock:
+        with self._table.lock:
             self._admit(owner)
             job = Job(new_id(), owner, str(title)[:_TITLE_LENGTH], work, config, bool(keep), "queued", time.time())
             try:
@@ -92,7 +93,7 @@ class JobManager:
     def _admit(self, owner: str) -> None:
         if self._supervisor.closing:
             raise JobRefused("The server is closing; try again in a minute.")
-        active = sum(not job.over for job in self._supervisor.jobs_of(owner))
+        active = sum(not job.over for job in self._table.all(owner))
         if active >= self._limits.per_owner:
             raise JobRefused(f"You already have {active} runs going or waiting, which is the limit; stop one of them first.")
         _, queued = self._supervisor.counts()
@@ -109,7 +110,7 @@ class JobManager:
         JobNotFound for an id that is malformed, unknown or deleted, as from every method that takes one.
         """
         job = self.get(job_id)
-        folder = self._supervisor.folder(job)
+        folder = self._table.folder(job)
         try:
             if not job.over:
                 folder.renew()
@@ -120,11 +121,11 @@ class JobManager:
 
     def get(self, job_id: str) -> Job:
         """The job as it stands now."""
-        return self._supervisor.job(job_id)
+        return self._table.job(job_id)
 
     def list(self, owner: str) -> list[Job]:
         """All jobs of an owner, the newest first."""
-        return sorted(self._supervisor.jobs_of(owner), key=lambda job: job.created, reverse=True)
+        return sorted(self._table.all(owner), key=lambda job: job.created, reverse=True)
 
     def result(self, job_id: str) -> dict[str, Path]:
         """Files of a finished result by name; empty while the job runs and when it left none. Never a half-written file.
@@ -133,14 +134,14 @@ class JobManager:
         one that had to be ended by force, or failed, has none.
         """
         job = self.get(job_id)
-        return self._supervisor.folder(job).result_files() if job.over else {}
+        return self._table.folder(job).result_files() if job.over else {}
 
     def send(self, job_id: str, command: Mapping[str, Any]) -> None:
         """Pass a command to the work; one that comes after the end is quietly dropped, as the sender could not know."""
         command = _checked(command, _COMMAND_BYTES, "This command's values")
-        with self._supervisor.lock:
+        with self._table.lock:
             job = self.get(job_id)
-            folder = self._supervisor.folder(job)
+            folder = self._table.folder(job)
             if job.over:
                 return
             if folder.inbox.stat().st_size > _INBOX_BYTES:
@@ -153,7 +154,7 @@ class JobManager:
 
     def release(self, owner: str) -> None:
         """The visitor is gone: stop all jobs of this owner that were not to be kept running."""
-        self.release_jobs([job.id for job in self._supervisor.jobs_of(owner)])
+        self.release_jobs([job.id for job in self._table.all(owner)])
 
     def release_jobs(self, ids: Iterable[str]) -> None:
         """The same for single jobs; ids that are not known are passed over."""

@@ -1,13 +1,11 @@
-"""The table of jobs and the one thread that moves them along: queue, workers, leases, deadlines, keeping.
+"""The one thread that moves jobs along: queue, workers, leases, deadlines, keeping.
 
-Nothing of a job lives only in this table: it is rebuilt from the folders when the server starts. The thread sleeps until a
-worker's end or the next deadline; where the system cannot announce ends (no pidfd) it looks four times a second.
+It sleeps until a worker's end or the next deadline; where the system cannot announce ends (no pidfd) it looks four times
+a second while something runs.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import logging
 import os
 import selectors
@@ -18,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from workbench.jobs.folder import JobFolder, open_private
 from workbench.jobs.processes import Spawner, Worker
-from workbench.jobs.records import CRASHED, INTERRUPTED, STOP_SENTENCES, Job, JobNotFound, JobRefused, Orders, State, is_job_id
+from workbench.jobs.records import CRASHED, INTERRUPTED, STOP_SENTENCES, Job, Orders
 from workbench.jobs.retention import Retention
+from workbench.jobs.table import Table
 
 log = logging.getLogger("workbench.jobs")
 
@@ -53,21 +51,17 @@ class _Asked:
 
 
 class Supervisor:
-    """Holds the table. `lock` guards it; methods whose name starts with an underscore expect it to be held."""
+    """Works on a table of jobs under its lock; methods whose name starts with an underscore expect the lock to be held."""
 
     def __init__(self, root: Path, limits: Limits, spawner: Spawner) -> None:
-        self.lock = threading.RLock()
-        self._root = root
+        self.table = Table(root)
+        self.closing = False
         self._limits = limits
         self._spawner = spawner
-        self._claim = self._claim_root()
         self._retention = Retention(workspace_bytes=limits.workspace_bytes, max_age_s=limits.max_age_s)
-        self._jobs: dict[str, Job] = {}
-        self._queue: list[str] = []
         self._workers: dict[str, Worker] = {}
         self._asked: dict[str, _Asked] = {}
         self._sweep_due = 0.0
-        self.closing = False
         self._bell_out, self._bell_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._bell_out, selectors.EVENT_READ)
@@ -75,137 +69,99 @@ class Supervisor:
         self._thread = threading.Thread(target=self._supervise, name="jobs", daemon=True)
         self._thread.start()
 
-    def _claim_root(self) -> int:
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = open_private(str(self._root / "lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise JobRefused(
-                f"Another server already looks after the runs in {self._root}; close it first, or give this one a folder of its own."
-            ) from None
-        return handle
+    def _find_again(self) -> None:
+        """After a restart: follow what still runs, queue what waited, close what was cut off."""
+        for job in list(self.table.jobs.values()):
+            if job.state == "queued":
+                self._queue_again(job)
+            elif job.state == "running":
+                worker = Worker.find(job)
+                if worker is None:
+                    self._close_or_queue(job)
+                    continue
+                self._watch(job.id, worker)
+                if self.table.folder(job).stop_reason() is not None:
+                    self._asked[job.id] = _Asked(time.monotonic())
 
-    # -- the table ----------------------------------------------------------------------------------------------------
+    def _queue_again(self, job: Job) -> None:
+        self.table.folder(job).renew()
+        self.table.enqueue(job)
 
-    def folder(self, job: Job) -> JobFolder:
-        """Where a job is kept. The owner's name is hashed: it may be anything, a path must not."""
-        return JobFolder(self._root / hashlib.sha256(job.owner.encode()).hexdigest()[:32] / job.id)
-
-    def job(self, job_id: object) -> Job:
-        """The job as it stands now; JobNotFound for an id that is malformed, unknown or deleted."""
-        with self.lock:
-            if not is_job_id(job_id) or job_id not in self._jobs:
-                raise JobNotFound
-            return self._refreshed(self._jobs[job_id])
-
-    def jobs_of(self, owner: str) -> list[Job]:
-        """An owner's jobs as they stand now."""
-        with self.lock:
-            return [self._refreshed(job) for job in list(self._jobs.values()) if job.owner == owner]
-
-    def counts(self) -> tuple[int, int]:
-        """(running, queued)."""
-        with self.lock:
-            return len(self._workers), len(self._queue)
-
-    def _refreshed(self, job: Job) -> Job:
-        """Take over what a worker has written since, and say the place in the queue."""
-        if job.state == "queued":
-            return replace(job, place=self._queue.index(job.id) + 1)
-        if job.state == "running":
-            job = self._on_disk(job)
-            self._jobs[job.id] = job
-        return job
-
-    def _on_disk(self, job: Job) -> Job:
-        try:
-            return self.folder(job).load()
-        except (OSError, ValueError):
-            log.exception("The record of job %s could not be read; the last one known is used.", job.id)
-            return job
-
-    def _put(self, job: Job) -> None:
-        self._jobs[job.id] = job
-        try:
-            self.folder(job).save(job)
-        except OSError:  # a full disk must not stop the supervision of all others; the table still knows
-            log.exception("The record of job %s could not be written.", job.id)
-
-    def _end(self, job: Job, state: State, error: str) -> None:
-        """Record an end that no worker could record."""
-        self.folder(job).discard_partial()
-        self._put(replace(job, state=state, error=error, ended=time.time()))
+    def _close_or_queue(self, job: Job) -> None:
+        job = self.table.job(job.id)  # its end may have been written since the record was read
+        if job.over:
+            return
+        if self.table.folder(job).log.exists():
+            self.table.end(job, "interrupted", INTERRUPTED)
+        else:  # the server was killed before the worker had its orders, so nothing was begun
+            job = replace(job, state="queued", started=None, pid=0, born=0.0)
+            self.table.put(job)
+            self._queue_again(job)
 
     # -- what the manager asks for ------------------------------------------------------------------------------------
 
     def add(self, job: Job) -> Job:
         """Queue a new job and start it at once if there is room; OSError when its folder cannot be made."""
-        with self.lock:
-            folder = self.folder(job)
+        with self.table.lock:
+            folder = self.table.folder(job)
             try:
                 folder.create(job)
             except OSError:
                 folder.delete()
                 raise
-            self._jobs[job.id] = job
-            self._queue.append(job.id)
+            self.table.enqueue(job)
             self._dispatch()
             self._ring()
-            return self._refreshed(self._jobs[job.id])
+            return self.table.job(job.id)
 
     def ask_stop(self, job: Job, why: str) -> None:
-        """Take a waiting job out of the queue, or ask a running one to end; nothing when it is over."""
-        with self.lock:
-            if job.id not in self._jobs:
+        """Take a waiting job out of the queue, or ask a running one to end; nothing when it is over or deleted."""
+        with self.table.lock:
+            if job.id not in self.table.jobs:
                 return
-            job = self._refreshed(self._jobs[job.id])
+            job = self.table.job(job.id)
             if job.state == "queued":
-                self._queue.remove(job.id)
-                self._end(replace(job, place=0), "stopped", STOP_SENTENCES[why])
+                self.table.queue.remove(job.id)
+                self.table.end(job, "stopped", STOP_SENTENCES[why])
             elif job.state == "running":
-                self.folder(job).ask_stop(why)
+                self.table.folder(job).ask_stop(why)
                 self._asked.setdefault(job.id, _Asked(time.monotonic()))
                 self._ring()
 
     def make_room(self, owner: str) -> bool:
         """Delete an owner's oldest finished jobs until the workspace fits; False when that is not enough."""
-        with self.lock:
-            delete, over = self._retention.over_size([(job, self.folder(job).path) for job in self.jobs_of(owner)])
-            for job in delete:
-                self._delete(job)
-            return not over
+        with self.table.lock:
+            return not self._trim(self.table.all(owner))
 
     def disk_is_full(self) -> bool:
         """Whether no job should be started until somebody has made room on the machine."""
-        return self._retention.disk_is_full(self._root)
+        return self._retention.disk_is_full(self.table.root)
 
-    def _delete(self, job: Job) -> None:
-        del self._jobs[job.id]
-        self._retention.forget(job)
-        self.folder(job).delete()
+    def counts(self) -> tuple[int, int]:
+        """(running, queued)."""
+        with self.table.lock:
+            return len(self._workers), len(self.table.queue)
 
     # -- starting and ending workers ----------------------------------------------------------------------------------
 
     def _dispatch(self) -> None:
-        while self._queue and len(self._workers) < self._limits.max_running and not self.closing:
-            self._launch(self._jobs[self._queue.pop(0)])
+        while self.table.queue and len(self._workers) < self._limits.max_running and not self.closing:
+            self._launch(self.table.jobs[self.table.queue.pop(0)])
 
     def _launch(self, job: Job) -> None:
         limits = self._limits
         lease_s = None if job.keep else limits.lease_s
-        folder = self.folder(job)
+        folder = self.table.folder(job)
         orders = Orders(str(folder.path.resolve()), lease_s, limits.terminate_after_s, limits.kill_after_s, limits.workspace_bytes)
         try:
             folder.renew()
             worker = self._spawner.take()
         except OSError:
             log.exception("No worker could be started for job %s.", job.id)
-            self._end(job, "failed", "The server could not start this run, as it is short of memory or disk; try again later.")
+            self.table.end(job, "failed", "The server could not start this run, as it is short of memory or disk; try again later.")
             return
         # The record goes first: from the hand-over on, only the worker writes it.
-        self._put(replace(job, state="running", started=time.time(), pid=worker.pid, born=worker.born))
+        self.table.put(replace(job, state="running", started=time.time(), pid=worker.pid, born=worker.born))
         self._watch(job.id, worker)
         if not worker.order(orders):
             log.warning("Worker %d ended before it was given job %s.", worker.pid, job.id)
@@ -224,16 +180,9 @@ class Supervisor:
                 self._selector.unregister(worker.fd)
             worker.forget()
             worker.collect()
-            job = self._jobs.get(job_id)  # None when it was over, and deleted before its process was gone
-            if job is not None and not (job := self._refreshed(job)).over:
-                self._end_unrecorded(job, "failed", CRASHED)
-
-    def _end_unrecorded(self, job: Job, state: State, error: str) -> None:
-        reason = self.folder(job).stop_reason()
-        if reason is None:
-            self._end(job, state, error)
-        else:
-            self._end(job, "stopped", STOP_SENTENCES[reason])
+            # A job may be over, and deleted, before its process is quite gone.
+            if job_id in self.table.jobs and not (job := self.table.job(job_id)).over:
+                self.table.end(job, "failed", CRASHED)
 
     def _escalate(self) -> None:
         """A worker that does not heed the request to stop is first told, then forced."""
@@ -251,7 +200,7 @@ class Supervisor:
             for key, _ in self._selector.select(pause):
                 if key.fd == self._bell_out:
                     os.read(self._bell_out, 4096)
-            with self.lock:
+            with self.table.lock:
                 if self.closing:
                     return
                 try:
@@ -283,19 +232,26 @@ class Supervisor:
 
     def _sweep(self) -> None:
         """Waiting jobs nobody follows, old jobs, full workspaces, stray folders."""
-        for job in [self._jobs[key] for key in self._queue]:
-            if not job.keep and self.folder(job).unwatched_s() > self._limits.lease_s:
+        for job in [self.table.jobs[key] for key in self.table.queue]:
+            if not job.keep and self.table.folder(job).unwatched_s() > self._limits.lease_s:
                 self.ask_stop(job, "left")
-        for job in self._retention.too_old(list(self._jobs.values())):
+        for job in self._retention.too_old(self.table.all()):
             self._delete(job)
-        jobs = [self._refreshed(job) for job in list(self._jobs.values())]
-        delete, stop = self._retention.over_size([(job, self.folder(job).path) for job in jobs])
+        for job in self._trim(self.table.all()):
+            self.ask_stop(job, "space")
+        for stray in self._retention.orphans(self.table.root, {self.table.folder(job).path for job in self.table.jobs.values()}):
+            stray.delete()
+
+    def _trim(self, jobs: list[Job]) -> list[Job]:
+        """Delete finished jobs of full workspaces; returns the running ones to blame where that is not enough."""
+        delete, blame = self._retention.over_size([(job, self.table.folder(job).path) for job in jobs])
         for job in delete:
             self._delete(job)
-        for job in stop:
-            self.ask_stop(job, "space")
-        for stray in self._retention.orphans(self._root, {self.folder(job).path for job in self._jobs.values()}):
-            stray.delete()
+        return blame
+
+    def _delete(self, job: Job) -> None:
+        self._retention.forget(job)
+        self.table.delete(job)
 
     def _ring(self) -> None:
         try:
@@ -303,50 +259,9 @@ class Supervisor:
         except BlockingIOError:  # the pipe is full of rings already
             return
 
-    # -- beginning and end --------------------------------------------------------------------------------------------
-
-    def _find_again(self) -> None:
-        """Rebuild the table from the folders: follow what still runs, queue what waited, close what was cut off."""
-        found = []
-        for record in self._root.glob("*/*/job.json"):
-            try:
-                job = JobFolder(record.parent).load()
-            except (OSError, ValueError):
-                log.warning("The record in %s cannot be read and is passed over.", record.parent)
-                continue
-            if self.folder(job).path == record.parent:
-                found.append(job)
-        for job in sorted(found, key=lambda job: job.created):
-            self._jobs[job.id] = job
-            if job.state == "queued":
-                self._queue_again(job)
-            elif job.state == "running":
-                self._follow_again(job)
-
-    def _queue_again(self, job: Job) -> None:
-        self.folder(job).renew()
-        self._queue.append(job.id)
-
-    def _follow_again(self, job: Job) -> None:
-        worker = Worker.find(job)
-        if worker is not None:
-            self._watch(job.id, worker)
-            if self.folder(job).stop_reason() is not None:
-                self._asked[job.id] = _Asked(time.monotonic())
-            return
-        job = self._on_disk(job)  # its end may have been written since the record was read
-        self._jobs[job.id] = job
-        if job.over:
-            return
-        if self.folder(job).log.exists():
-            self._end_unrecorded(job, "interrupted", INTERRUPTED)
-        else:  # the server was killed before the worker had its orders, so nothing was begun
-            self._put(replace(job, state="queued", started=None, pid=0, born=0.0))
-            self._queue_again(job)
-
     def close(self) -> None:
         """End the thread and let go of everything; running workers go on."""
-        with self.lock:
+        with self.table.lock:
             if self.closing:
                 return
             self.closing = True
@@ -356,5 +271,6 @@ class Supervisor:
         for worker in self._workers.values():
             worker.forget()
         self._selector.close()
-        for handle in (self._bell_out, self._bell_in, self._claim):
+        for handle in (self._bell_out, self._bell_in):
             os.close(handle)
+        self.table.close()
