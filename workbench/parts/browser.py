@@ -1,0 +1,42 @@
+"""Drawings that live in the browser: each function returns a `gr.HTML` whose state belongs to the page and whose answers come from Python.
+
+The scripts are in `assets/static` and loaded once in the page's head. A function, not a subclass: subclassing `gr.HTML` writes a stub file
+beside the source at run time and breaks on partial updates.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+SHELL = "<div class='lb-host'></div>"  # no placeholders: Gradio then never re-renders what the script has drawn
+
+
+def _drawn(function: str, value: Any = "", **props: Any) -> gr.HTML:
+    # the event names stand here in quotes, because Gradio offers a listener only for names it finds in the script
+    script = f"const on = ['ended', 'moved', 'released']; Lightbox.{function}(element.querySelector('.lb-host') || element, props, watch, trigger);"
+    return gr.HTML(value, html_template=SHELL, js_on_load=script, apply_default_css=False, padding=False, **props)
+
+
+def race_board(*, recorded: dict[str, Any] | None = None, elem_id: str) -> gr.HTML:
+    """Live curves, legend, inside view and table of a race. Update with `gr.HTML(job={"id": …})`; fires `ended`.
+
+    recorded: {"events": [...], "note": text} shown until a job is followed.
+    """
+    return _drawn("raceBoard", job={}, recorded=recorded or {}, elem_id=elem_id)
+
+
+def heat_map(*, recorded: dict[str, Any] | None = None, elem_id: str) -> gr.HTML:
+    """A map over two settings that a sweep job fills cell by cell; diverged cells are hatched. Update as `race_board`; fires `ended`."""
+    return _drawn("heatmap", job={}, recorded=recorded or {}, elem_id=elem_id)
+
+
+def landscape_map(scene: dict[str, Any], *, elem_id: str) -> gr.HTML:
+    """A 2-D height map with paths and a play head. Fires `moved` with value {"start": [x, y]}; answer with `gr.HTML(scene=…)`."""
+    return _drawn("landscape", scene=scene, elem_id=elem_id)
+
+
+def log_slider(label: str, value: float, low: float, high: float, *, info: str, elem_id: str) -> gr.HTML:
+    """A slider over powers of ten; its value for Python is the number itself. Fires `released`; set it with `gr.HTML(start=…)`."""
+    return _drawn("logSlider", value, label=label, info=info, low=low, high=high, start=value, elem_id=elem_id)

@@ -1,0 +1,114 @@
+"""The row of buttons that starts and steers a job, and the page's memory of which job it is looking at.
+
+    panel = job_controls("sofim_race", start_label="Start the race", steps=True)
+    panel.wire(context, board, start=build_config, inputs=[…], work="models.sofim.race:race", api_name="sofim_race")
+
+One way for every tab: start, pause and resume, one step, stop, "go on when I close this page"; a reload of the page finds the job again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from workbench.context import Context
+from workbench.jobs import JobNotFound, JobRefused
+from workbench.visitors import visitor_of
+
+
+@dataclass(frozen=True)
+class Controls:
+    """The buttons of one job panel; `job` is a State with the id of the job shown."""
+
+    start: gr.Button
+    pause: gr.Button | None
+    step: gr.Button | None
+    stop: gr.Button
+    keep: gr.Checkbox
+    job: gr.State
+
+    def wire(
+        self,
+        context: Context,
+        board: gr.HTML,
+        *,
+        config: Callable[..., dict[str, Any]],
+        inputs: Sequence[Any],
+        work: str,
+        title: Callable[[dict[str, Any]], str],
+    ) -> None:
+        """Connect the buttons. `config(*inputs)` makes the job's configuration or raises ValueError with a sentence."""
+
+        def begin(request: gr.Request, keep: bool, old: str, *values: Any) -> tuple[Any, str]:
+            try:
+                made = config(*values)
+                if old:
+                    _quietly(context.jobs.stop, old)
+                job = context.start(work, made, request, title=title(made), keep=keep)
+            except ValueError as refused:
+                raise gr.Error(str(refused), print_exception=False) from None
+            return gr.HTML(job={"id": job.id}), job.id
+
+        self.start.click(begin, [self.keep, self.job, *inputs], [board, self.job], show_progress="hidden", api_visibility="private", queue=False)
+        self.stop.click(lambda job: _quietly(context.jobs.stop, job), self.job, None, queue=False, api_visibility="private")
+        if self.pause is not None and self.step is not None:
+            self._wire_steps(context)
+
+    def _wire_steps(self, context: Context) -> None:
+        pause, step = self.pause, self.step
+
+        def toggle(job: str, label: str) -> gr.Button:
+            pausing = label == PAUSE
+            _quietly(context.jobs.send, job, {"do": "pause" if pausing else "resume"})
+            return gr.Button(RESUME if pausing and job else PAUSE)
+
+        def single(job: str) -> gr.Button:
+            _quietly(context.jobs.send, job, {"do": "pause"})
+            _quietly(context.jobs.send, job, {"do": "step"})
+            return gr.Button(RESUME if job else PAUSE)
+
+        pause.click(toggle, [self.job, pause], pause, queue=False, api_visibility="private", show_progress="hidden")
+        step.click(single, self.job, pause, queue=False, api_visibility="private", show_progress="hidden")
+        self.start.click(lambda: gr.Button(PAUSE), None, pause, queue=False, api_visibility="private", show_progress="hidden")
+
+    def find_again(self, context: Context, board: gr.HTML, work: str) -> Callable[[gr.Request], tuple[Any, str]]:
+        """A handler for the page's load event: shows the visitor's job of this kind that is still running or waiting, if there is one."""
+
+        def found(request: gr.Request) -> tuple[Any, str]:
+            for job in context.jobs.list(visitor_of(request)):
+                if job.work == work and not job.over:
+                    return gr.HTML(job={"id": job.id}), job.id
+            return gr.skip(), ""
+
+        return found
+
+
+PAUSE, RESUME = "Pause", "Go on"
+
+
+def job_controls(name: str, *, start_label: str, steps: bool = False) -> Controls:
+    """Lay the buttons out in one row. steps: also offer Pause and Single step."""
+    with gr.Row(elem_classes="lb-controls"):
+        start = gr.Button(start_label, variant="primary", elem_id=f"{name}_start")
+        pause = gr.Button(PAUSE, elem_id=f"{name}_pause") if steps else None
+        step = gr.Button("Single step", elem_id=f"{name}_step") if steps else None
+        stop = gr.Button("Stop", variant="stop", elem_id=f"{name}_stop")
+        keep = gr.Checkbox(False, label="Go on when I close this page", elem_id=f"{name}_keep", container=False, min_width=220)
+    return Controls(start, pause, step, stop, keep, gr.State(""))
+
+
+def send(context: Context, job: str, command: dict[str, Any]) -> None:
+    """Pass a command to a running job; a job that has ended or gone takes no notice."""
+    _quietly(context.jobs.send, job, command)
+
+
+def _quietly(action: Callable[..., Any], job: str, *rest: Any) -> None:
+    # pressing Stop twice, or turning a knob after the end, is not an error people need to read about
+    if job:
+        try:
+            action(job, *rest)
+        except (JobNotFound, JobRefused):
+            return

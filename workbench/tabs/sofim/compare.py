@@ -1,0 +1,6 @@
+"""compare."""
+import gradio as gr
+
+
+def compare(method, context, site):
+    gr.Markdown("…")

@@ -1,0 +1,6 @@
+"""train."""
+import gradio as gr
+
+
+def train(method, context, site):
+    gr.Markdown("…")
