@@ -140,6 +140,50 @@ def _adam(params: Iterable[nn.Parameter], hyper: dict[str, float]) -> Optimizer:
     return torch.optim.Adam(params, lr=hyper["lr"], betas=(hyper["beta1"], hyper["beta2"]))
 
 
+def _lbfgs(params: Iterable[nn.Parameter], hyper: dict[str, float]) -> Optimizer:
+    import torch
+
+    # One outer iteration per step, so that it runs in lock-step with the others; the line search may look up to 25 times.
+    return torch.optim.LBFGS(
+        list(params),
+        lr=hyper["lr"],
+        history_size=_whole("L-BFGS", "history", hyper["history"]),
+        max_iter=1,
+        max_eval=25,
+        line_search_fn="strong_wolfe",
+    )
+
+
+def _adahessian(params: Iterable[nn.Parameter], hyper: dict[str, float]) -> Optimizer:
+    from timm.optim import Adahessian
+
+    return Adahessian(params, lr=hyper["lr"], hessian_power=hyper["power"])
+
+
+def _nystrom(params: Iterable[nn.Parameter], hyper: dict[str, float]) -> Optimizer:
+    from models.sofim.baselines import NystromSGD
+
+    return NystromSGD(params, **hyper)
+
+
+def _normalised(params: Iterable[nn.Parameter], hyper: dict[str, float]) -> Optimizer:
+    from models.sofim.baselines import NormalisedMomentum
+
+    return NormalisedMomentum(params, **hyper)
+
+
+def _fisher(params: Iterable[nn.Parameter], hyper: dict[str, float]) -> Optimizer:
+    from models.sofim.baselines import DampedFisherNGD
+
+    return DampedFisherNGD(params, **hyper)
+
+
+def _whole(label: str, name: str, value: float) -> int:
+    if value != int(value) or value < 1:
+        raise ValueError(f"{label}: {name} is {value!r}, but it has to be a whole number of at least 1.")
+    return int(value)
+
+
 _ALL = (
     _make("sofim", "SOFIM", 0, _SOFIM, _sofim(), _streaming(6), "The method: momentum whose length is set by ρ + ‖M̂‖²."),
     _make("sofim_b", "SOFIM, variant B", 1, _SOFIM, _sofim(variant="B"), _streaming(7), "Fresh gradient, damped along the momentum."),
@@ -168,6 +212,73 @@ _ALL = (
         _adam,
         _streaming(7),
         "PyTorch's own. It rescales every coordinate by its own gradient size, which SOFIM does not.",
+    ),
+    _make(
+        "lbfgs",
+        "L-BFGS",
+        5,
+        (
+            Hyper("lr", "First trial step", 1.0, (0.03, 0.1, 0.3, 1.0), "Where the line search begins."),
+            Hyper("history", "History", 10, (5, 10, 20), "How many past steps it keeps, two vectors each."),
+        ),
+        _lbfgs,
+        (lambda d, grad_evals: (6 * grad_evals + 109) * d, "6·d per gradient and trial point + 109·d (history of 10)"),
+        "PyTorch's own with strong-Wolfe line search. It uses all training cases at every step: its line search cannot stand noise.",
+        second_order=True,
+        full_batch=True,
+    ),
+    _make(
+        "adahessian",
+        "AdaHessian",
+        6,
+        (
+            Hyper("lr", "Learning rate η", 0.1, _log(0.01, 1.0, 4), _ETA_HELP),
+            Hyper("power", "Power of the curvature", 1.0, (0.5, 0.75, 1.0), "1: divide by the curvature; 0.5: by its root."),
+        ),
+        _adahessian,
+        _streaming(13),
+        "timm's. Adam with the Hessian's diagonal, probed with one Hessian-vector product per step.",
+        second_order=True,
+    ),
+    _make(
+        "nystrom_sgd",
+        "Nyström-SGD",
+        7,
+        (
+            Hyper("lr", "Learning rate η", 0.1, _log(0.01, 1.0, 4), _ETA_HELP),
+            Hyper("rho", "Damping ρ", 1.0, (0.1, 1.0, 10.0), "Added to every curvature; directions not looked at move at η/ρ."),
+            Hyper("columns", "Directions m", 10, (), "How many random directions the Hessian is seen through."),
+            Hyper("refresh", "Renewed every", 10, (), "Steps between two looks at the Hessian."),
+        ),
+        _nystrom,
+        (lambda d, grad_evals: (GRADIENT_WORDS * grad_evals + 27) * d, "3·d per gradient + 27·d (10 directions, renewed every 10 steps)"),
+        "Newton steps in a few random directions, plain gradient steps in all others. Each look costs m Hessian-vector products.",
+        second_order=True,
+    ),
+    _make(
+        "normalised_momentum",
+        "Normalised momentum",
+        8,
+        (
+            Hyper("lr", "Step length η", 0.05, _log(0.003, 0.3, 4), "Length of every step, whatever the gradient."),
+            Hyper("beta", "Memory β", 0.9, (0.8, 0.9, 0.95), "How much of the averaged gradient is kept from step to step."),
+        ),
+        _normalised,
+        _streaming(6),
+        "SOFIM's direction with a constant step length: shows how much of SOFIM is control of the length alone.",
+    ),
+    _make(
+        "fisher_ngd",
+        "Natural gradient, full Fisher",
+        9,
+        (
+            Hyper("lr", "Learning rate η", 0.1, _log(0.01, 1.0, 4), _ETA_HELP),
+            Hyper("rho", "Damping ρ", 0.1, (0.01, 0.1, 1.0), "Added to every eigenvalue of the Fisher matrix."),
+        ),
+        _fisher,
+        (lambda d, grad_evals: (GRADIENT_WORDS * grad_evals + 4 * 64 + 3) * d, "3·d per gradient + 4·B·d + 3·d (counted at B = 64)"),
+        "The Fisher matrix of single cases that SOFIM's stands in for, inverted exactly. Needs one gradient per case, small models only.",
+        second_order=True,
     ),
 )
 
