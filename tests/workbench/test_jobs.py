@@ -380,7 +380,7 @@ def test_a_running_job_that_fills_the_workspace_is_stopped(managers):
 
 
 def test_old_jobs_are_forgotten(managers, tmp_path):
-    jobs = managers(max_age_s=0.5, lease_s=0.4)
+    jobs = managers(max_age_s=1.0, lease_s=0.4)
     job, _ = follow(jobs, start(jobs, "count"))
     wait_for(lambda: not jobs.list("ann"))
     wait_for(lambda: not list((tmp_path / "jobs").glob(f"*/{job.id}")))
@@ -458,6 +458,12 @@ def test_the_next_worker_is_waiting_and_goes_with_the_server(managers):
     wait_for(lambda: jobs.snapshot()["running"] == 0)
     jobs.close()
     assert not psutil.pid_exists(following.pid)
+
+
+def test_a_module_that_cannot_be_loaded_ahead_keeps_nobody_from_working(managers, capfd):
+    jobs = managers(warm=True, warm_delay_s=0.0, ahead=("no_such_module",))
+    wait_for(lambda: "no_such_module could not be loaded ahead" in capfd.readouterr().err)
+    assert follow(jobs, start(jobs, "count"))[0].state == "done"
 
 
 def test_many_threads_may_ask_at_once(managers):

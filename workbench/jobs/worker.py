@@ -167,7 +167,10 @@ def _settle(orders: Orders) -> None:
 def main(ahead: Sequence[str]) -> int:
     """Load modules ahead, wait for orders, carry them out. Returns 0: how the job ended stands in its record."""
     for name in ahead:
-        importlib.import_module(name)
+        try:
+            importlib.import_module(name)
+        except Exception:  # loading ahead only saves time; a job that needs this module will say what is wrong with it
+            log.exception("%s could not be loaded ahead.", name)
     line = sys.stdin.buffer.readline()
     if not line.endswith(b"\n"):  # the server went away before there was anything to do
         return 0
