@@ -34,10 +34,14 @@ FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 _SAMPLE = 1_000_000  # pixels looked at for percentiles; more changes nothing visible
 
 
+def _tidy(value: float) -> float:
+    return float(f"{value:.6g}")  # six digits: what a person can read, and finer than any screen
+
+
 def between(name: str, low: float, high: float) -> WindowPreset:
     """The LINEAR window that shows `low` as black and `high` as white."""
     width = max(high - low, 1e-6) + 1.0
-    return WindowPreset(name, low + (width - 1.0) / 2 + 0.5, width)
+    return WindowPreset(name, _tidy(low + (width - 1.0) / 2 + 0.5), _tidy(width))
 
 
 def automatic(pixels: np.ndarray) -> tuple[WindowPreset, ...]:
