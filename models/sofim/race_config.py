@@ -22,6 +22,7 @@ KEYS = ("task", "arms", "batch", "steps", "seeds", "targets", "eval_every", "dev
 MOST_STEPS, MOST_SEEDS, MOST_BATCH = 20_000, 10, 4096
 MOST_LANE_STEPS = 1_000_000  # every point of every lane is kept for the table people take away
 IN_ZERO_ONE = ("beta", "beta1", "beta2", "momentum")  # memories: 0 forgets at once, 1 never takes anything in
+WHOLE = {"history": 100, "columns": 100, "refresh": 1000}  # counted knobs and their upper ends, which keep memory in bounds
 
 
 class ConfigRefused(ValueError):
@@ -95,6 +96,8 @@ def hyper_value(arm_id: str, name: str, value: object) -> float:
     known = [hyper.name for hyper in arm.hypers]
     if name not in known:
         raise ConfigRefused(f"{arm.label} has no setting called {name!r}; it has {', '.join(known)}.")
+    if name in WHOLE:
+        return float(number(value, f"{name} of {arm.label}", 1, WHOLE[name], whole=True))
     checked = number(value, f"{name} of {arm.label}", 0.0, 1e6)
     if name in IN_ZERO_ONE and checked >= 1:
         raise ConfigRefused(f"{name} of {arm.label} must be at least 0 and below 1, but it is {checked:g}.")

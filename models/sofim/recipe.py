@@ -139,7 +139,9 @@ def evaluate(card: Card, tensors: Mapping[str, Tensor]) -> dict[str, Metric]:
             missing = absent
     if missing is not None and not found:
         raise missing
-    return found | _steps_again(card, found)
+    found |= _steps_again(card, found)
+    # Steps to a target stand on the card only where every seed reached it; elsewhere there is nothing to hold them against.
+    return {name: metric for name, metric in found.items() if name in card.metrics}
 
 
 def _by_task(tensors: Mapping[str, Tensor]) -> dict[str, dict[tuple[str, int], dict[str, Tensor]]]:

@@ -15,6 +15,7 @@ Every finished run is kept in a working folder, so that a stopped study goes on 
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import math
@@ -33,6 +34,7 @@ from models.sofim.tasks import Task, availability, evaluate, get, make_model
 
 GRID_SEED_OFFSET = 1000
 FULL_BATCH_STEPS = 10  # a full-batch arm takes one step where the others take so many
+HALF_PRECISION_ABOVE = 20_000  # weights; networks beyond are kept, and measured, in half precision to keep the checkpoint small
 _CODE = ("optimizer", "sweeps", "arms", "baselines", "tasks", "race_lanes", "study")
 
 
@@ -106,10 +108,19 @@ def cells(arm_id: str, points: int) -> list[dict[str, float]]:
 
 def work_folder(base: Path, config: Mapping[str, object], seed: int, device: str) -> Path:
     """A folder of its own for this configuration on this code: runs made by other code or settings are never taken up."""
-    here = Path(__file__).parent
-    code = b"".join(path.read_bytes() for name in _CODE for path in sorted([*here.glob(f"{name}.py"), *here.glob(f"{name}/*.py")]))
-    asked = json.dumps([dict(config), seed, device, torch.__version__], sort_keys=True, default=dict).encode()
-    return base / hashlib.sha256(asked + code).hexdigest()[:16]
+    code = [_meaning(Path(__file__).with_name(f"{name}.py")) for name in _CODE]
+    asked = json.dumps([dict(config), seed, device, torch.__version__, code], sort_keys=True)
+    return base / hashlib.sha256(asked.encode()).hexdigest()[:16]
+
+
+def _meaning(path: Path) -> str:
+    """A module's code without comments, layout and docstrings, so that better words do not throw finished runs away."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [line for line in body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))]
+    return ast.dump(tree)
 
 
 class Study:
@@ -226,8 +237,10 @@ class Study:
 
         path = self._final_file(part, lane.arm.id, lane.seed)
         model = counted_with(lane, part.task).to(self.device)
+        kept_as = torch.float16 if lane.weights > HALF_PRECISION_ABOVE else torch.float32
+        weights = {name: value.detach().to("cpu", kept_as).contiguous() for name, value in model.state_dict().items()}
+        model.load_state_dict(weights)  # measured as kept, so that `evaluate` finds the same numbers
         loss, accuracy = evaluate(model, test.whole_test)
-        weights = {name: value.detach().cpu().float().contiguous() for name, value in model.state_dict().items()}
         write_atomically(path.with_suffix(".safetensors"), save(weights))
         self._write(path, final_record(lane) | {"test_loss": loss, "test_accuracy": accuracy, "wall_s": wall_s})
 
@@ -235,12 +248,8 @@ class Study:
 def step_and_measure(lane: Lane, test: Rows, part: Part) -> None:
     """One step of a reported run, and the measurement when it is due; the last one takes the whole test split."""
     lane.advance()
-    if lane.diverged:
-        return
-    if lane.step % part.eval_every(lane.arm.id) == 0:
-        lane.measure(test, part.task.targets)
-    if lane.done:
-        lane.measure(test, part.task.targets, whole=True)
+    if not lane.diverged and (lane.done or lane.step % part.eval_every(lane.arm.id) == 0):
+        lane.measure(test, part.task.targets, whole=lane.done)
 
 
 def counted_with(lane: Lane, task: Task) -> torch.nn.Module:
