@@ -19,7 +19,7 @@ from models.shared.checkpoints import save
 from models.shared.evaluation import Evaluation, evaluate
 from models.shared.method import Method, UnknownMethod, get, methods
 from models.shared.progress import ProgressLine
-from models.shared.summary import describe, metric_lines
+from models.shared.summary import describe, markdown_table, metric_lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("list", help="every method with its checkpoint and held-out numbers")
     listing.add_argument("--json", action="store_true", help="print a list of objects instead of text")
+    listing.add_argument("--markdown", action="store_true", help="print the README's table instead of text")
     listing.set_defaults(run=_list)
 
     training = commands.add_parser("train", help="make a method's checkpoint and card")
@@ -69,6 +70,9 @@ def _seed(text: str) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.markdown:
+        print(markdown_table(methods()))
+        return 0
     known = [describe(method) for method in methods()]
     if options.json:
         _print_json(known)

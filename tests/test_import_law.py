@@ -57,7 +57,9 @@ def test_the_page_is_built_without_loading_torch() -> None:
 
 
 def test_no_python_file_is_longer_than_400_lines() -> None:
-    long = {str(path.relative_to(ROOT)): count for path in _sources() if (count := len(path.read_text(encoding="utf-8").splitlines())) > 400}
+    long = {
+        str(path.relative_to(ROOT)): count for path in _sources() if (count := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
     assert not long
 
 

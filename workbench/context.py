@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import workbench
 from models.shared.checkpoints import CheckpointRefused, read_card
 from models.shared.method import methods
-from workbench.jobs import Job, JobManager
+from workbench.jobs import Job, JobManager, JobNotFound
 from workbench.visitors import Pages, visitor_of
 
 if TYPE_CHECKING:
     from workbench.settings import Settings
 
 
-AHEAD = ("torch", "models.shared.training", "sklearn.datasets")
-"""What a waiting worker has loaded already, so that a job starts in milliseconds."""
+AHEAD = ("torch", "models.shared.evaluation", "sklearn.datasets", "sklearn.model_selection", "torchmetrics")
+"""What a waiting worker has loaded already, besides every room's recipe, so that a job starts in milliseconds."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Context:
             workspace_bytes=settings.workspace_mb * 1_000_000,
             max_age_s=settings.keep_days * 86_400,
             warm=settings.warm,
-            ahead=AHEAD,
+            ahead=(*AHEAD, *(f"models.{method.id}.recipe" for method in methods())),
         )
         return cls(settings, jobs)
 
@@ -48,6 +48,16 @@ class Context:
         job = self.jobs.start(work, config, owner=visitor_of(request), title=title, keep=keep)
         if not keep:
             self.pages.add(getattr(request, "session_hash", None), job.id)
+        return job
+
+    def own_job(self, job_id: str, request: Any) -> Job:
+        """The job, if the visitor behind `request` may see it; else JobNotFound, as for a job that does not exist.
+
+        A job of a client without cookies belongs to its page; there the unguessable id itself is the key.
+        """
+        job = self.jobs.get(job_id)
+        if job.owner != visitor_of(request) and not job.owner.startswith("page:"):
+            raise JobNotFound
         return job
 
     def page_closed(self, request: Any) -> None:

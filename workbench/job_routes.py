@@ -14,7 +14,6 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import FileResponse
 
 from workbench.jobs import Job, JobNotFound
-from workbench.visitors import visitor_of
 
 if TYPE_CHECKING:
     from workbench.context import Context
@@ -30,15 +29,11 @@ def router(context: Context, signed_in: Callable[[Request], str | None]) -> APIR
         name = signed_in(request)
         if name is None:
             raise HTTPException(401, "Please log in first.")
+        request.state.username = name
         try:
-            job = context.jobs.get(job_id)
+            return context.own_job(job_id, request)
         except JobNotFound as missing:
             raise HTTPException(404, str(missing)) from None
-        # A job started by a client without cookies belongs to its page; there the unguessable job id is the key.
-        asker = f"user:{name}" if name else visitor_of(request)
-        if job.owner != asker and not job.owner.startswith("page:"):
-            raise HTTPException(404, str(JobNotFound()))
-        return job
 
     @routes.get("/{job_id}/events")
     def events(job_id: str, request: Request, after: int = 0) -> dict[str, Any]:

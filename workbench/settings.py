@@ -10,11 +10,10 @@ import os
 import tempfile
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from typing_extensions import Annotated
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -37,22 +36,42 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WORKBENCH_", frozen=True, env_ignore_empty=True, populate_by_name=True)
 
-    host: str = Field("", validation_alias=AliasChoices("WORKBENCH_HOST", "GRADIO_SERVER_NAME"), description="address to listen on; 127.0.0.1, on a Space 0.0.0.0")
-    port: int = Field(7860, validation_alias=AliasChoices("WORKBENCH_PORT", "GRADIO_SERVER_PORT"), ge=0, le=65535, description="one port for page, tiles and health")
-    root_path: str = Field("", validation_alias=AliasChoices("WORKBENCH_ROOT_PATH", "GRADIO_ROOT_PATH"), description="public path when behind a proxy, e.g. /lightbox")
+    host: str = Field(
+        "",
+        validation_alias=AliasChoices("WORKBENCH_HOST", "GRADIO_SERVER_NAME"),
+        description="address to listen on; 127.0.0.1, on a Space 0.0.0.0",
+    )
+    port: int = Field(
+        7860,
+        validation_alias=AliasChoices("WORKBENCH_PORT", "GRADIO_SERVER_PORT"),
+        ge=0,
+        le=65535,
+        description="one port for page, tiles and health",
+    )
+    root_path: str = Field(
+        "",
+        validation_alias=AliasChoices("WORKBENCH_ROOT_PATH", "GRADIO_ROOT_PATH"),
+        description="public path when behind a proxy, e.g. /lightbox",
+    )
     space_id: str = Field("", validation_alias="SPACE_ID", description="set by Hugging Face on a Space")
 
     home: Path = Field(default_factory=_default_home, description="folder of visitors' results and of running jobs")
     data: Path | None = Field(None, description="folder of the real image sets (read by the models' own data adapters)")
 
-    users: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = Field((), description="login, as name:password,name:password; none by default")
-    allow_origins: Annotated[tuple[str, ...], NoDecode] = Field((), description="other web origins whose pages may call this server; none by default")
+    users: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = Field(
+        (), description="login, as name:password,name:password; none by default"
+    )
+    allow_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="other web origins whose pages may call this server; none by default"
+    )
     max_upload_mb: int = Field(512, ge=1, description="largest upload")
     session_capacity: int = Field(500, ge=1, description="visitors whose page state is kept at once")
     delete_cache_s: int = Field(3600, ge=60, description="age at which uploaded and drawn files are deleted, seconds")
     device: str = Field("auto", description="auto, cpu or cuda: where models run")
 
-    max_jobs: int = Field(default_factory=lambda: max(1, min(4, os.cpu_count() or 1)), ge=1, description="long jobs at once; further ones wait in line")
+    max_jobs: int = Field(
+        default_factory=lambda: max(1, min(4, os.cpu_count() or 1)), ge=1, description="long jobs at once; further ones wait in line"
+    )
     max_queued_jobs: int = Field(16, ge=1, description="length of that line")
     jobs_per_visitor: int = Field(4, ge=1, description="running and waiting jobs of one visitor")
     workspace_mb: int = Field(500, ge=1, description="kept results of one visitor")

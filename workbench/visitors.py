@@ -27,8 +27,8 @@ def from_cookies(cookies: Any) -> str | None:
 
 
 def visitor_of(request: Any) -> str:
-    """The id that owns this request's work. `request` is Gradio's or Starlette's; both carry cookies, and Gradio's the login name."""
-    name = getattr(request, "username", None)
+    """The id that owns this request's work. `request` is Gradio's or Starlette's; both carry cookies and, when asked for, the login name."""
+    name = getattr(request, "username", None) or getattr(getattr(request, "state", None), "username", None)
     if name:
         return f"user:{name}"
     return from_cookies(getattr(request, "cookies", None)) or f"page:{getattr(request, 'session_hash', None) or 'unknown'}"

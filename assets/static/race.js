@@ -8,10 +8,11 @@
   L.raceBoard = (element, props, watch, trigger) => {
     const root = el("div", { class: "lb-race" }); element.replaceChildren(root);
     const strip = L.statusStrip(root);
-    const axes = L.segment("Horizontal axis", Object.entries(X_AXES).map(([key, [label]]) => [key, label]), "step", (key) => { xAxis = key; redraw(); }), logBox = el("label", { class: "lb-check" }, el("input", { type: "checkbox", checked: true }), " log loss");
+    const axes = L.segment("Horizontal axis", Object.entries(X_AXES).map(([key, [label]]) => [key, label]), "step", (key) => { xAxis = key; redraw(); });
+    const scale = L.segment("Scale of the loss", [["log", "Log loss"], ["linear", "Linear"]], "log", (key) => { loss.opts.yLog = key === "log"; loss.later(); });
     const legend = el("div", { class: "lb-legend", role: "group", "aria-label": "Methods shown" }), plots = el("div", { class: "lb-grid2" }), inside = el("div", { class: "lb-inside" }), table = el("div", { class: "lb-table" });
     const save = el("button", { type: "button", class: "lb-small" }, "Save picture (PNG)");
-    root.append(el("div", { class: "lb-tools" }, axes, logBox, save), legend, plots, table);
+    root.append(el("div", { class: "lb-tools" }, axes, scale, save), legend, plots, table);
     const take_along = L.exportBar(root);
     root.append(inside);
 
@@ -23,7 +24,6 @@
     let xAxis = "step", data = fresh(), stop = () => {};
     function fresh() { return { meta: null, lanes: new Map(), changed: [], targets: {}, rows: [], inside: {}, step: 0 }; }
 
-    logBox.firstChild.onchange = (e) => { loss.opts.yLog = e.target.checked; loss.later(); };
     save.onclick = () => L.savePng([loss.canvas, acc.canvas], "lightbox-sofim-race.png", `Lightbox · SOFIM race · ${data.meta ? data.meta.title || data.meta.task : ""} · ${new Date().toISOString().slice(0, 16).replace("T", " ")} · research use only`);
 
     const arm = (id) => (data.meta ? data.meta.arms.find((a) => a.id === id) : null) || { id, label: id, colour: 6 };

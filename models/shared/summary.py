@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from models.shared.checkpoints import Card, CheckpointRefused, read_card
@@ -39,6 +39,18 @@ def metric_lines(metrics: Mapping[str, Mapping]) -> list[str]:
         + (" phantom" if m["kind"] == "phantom" else "")
         for name, m in metrics.items()
     ]
+
+
+def markdown_table(known: Sequence[Method]) -> str:
+    """The README's table of methods, one row each; a test fails when the README holds another one."""
+    lines = ["| method | question it answers | paper | shipped weights |", "|---|---|---|---|"]
+    for method in known:
+        entry = describe(method)
+        weights = f"{entry['trained_parameters']:,} trained" if entry["checkpoint"] and entry["trained_parameters"] else "none yet"
+        lines.append(
+            f"| **{method.title}** (`{method.id}`) | {method.question} | {method.paper.title}, arXiv {method.paper.arxiv} | {weights} |"
+        )
+    return "\n".join(lines)
 
 
 def _unit(metric: Mapping) -> str:

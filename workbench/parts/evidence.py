@@ -15,7 +15,9 @@ from workbench.parts import html
 NO_PAPER_NUMBERS = "The paper's own tables could not be read, so none of its numbers is shown."
 
 
-def evidence_drawer(method: Method, *, labels: Mapping[str, str], lower_is_better: tuple[str, ...] = (), paper_numbers: str = NO_PAPER_NUMBERS) -> None:
+def evidence_drawer(
+    method: Method, *, labels: Mapping[str, str], lower_is_better: tuple[str, ...] = (), paper_numbers: str = NO_PAPER_NUMBERS
+) -> None:
     """Fill the current layout with the card of `method`, or with one sentence when there is none that can be trusted.
 
     labels: plain names for the tasks, measures and arms that stand in the metric names. lower_is_better: measures where small is good.
@@ -23,7 +25,9 @@ def evidence_drawer(method: Method, *, labels: Mapping[str, str], lower_is_bette
     try:
         card = read_card(method.card)
     except (FileNotFoundError, CheckpointRefused) as why:
-        html.show(html.card("No evidence yet", f"<p>{escape(str(why))}</p><p>Make it with <code>python -m models train {method.id}</code>.</p>"))
+        html.show(
+            html.card("No evidence yet", f"<p>{escape(str(why))}</p><p>Make it with <code>python -m models train {method.id}</code>.</p>")
+        )
         return
     html.show(_where_from(card), elem_id=f"{method.id}_evidence")
     for task, measures in _by_task(card).items():
@@ -48,7 +52,9 @@ def _by_task(card: Card) -> dict[str, dict[str, dict[str, Metric]]]:
 
 def _task_table(arms: dict[str, dict[str, Metric]], labels: Mapping[str, str], lower: tuple[str, ...]) -> str:
     measures = list(dict.fromkeys(measure for values in arms.values() for measure in values))
-    best = {measure: _best([values[measure].value for values in arms.values() if measure in values], measure in lower) for measure in measures}
+    best = {
+        measure: _best([values[measure].value for values in arms.values() if measure in values], measure in lower) for measure in measures
+    }
     head = ["Optimiser" if len(arms) > 1 else "", *(_heading(measure, arms, labels) for measure in measures)]
     order = sorted(arms, key=lambda arm: arm != "")
     rows = [[escape(labels.get(arm, arm)), *(_cell(arms[arm].get(measure), best[measure]) for measure in measures)] for arm in order]
@@ -98,7 +104,9 @@ def _kind(card: Card, task: str) -> str:
 
 
 def _where_from(card: Card) -> str:
-    sets = "; ".join(f"{use.title} ({use.n_train} train, {use.n_validation} validation, {use.n_test} test, {use.licence})" for use in card.datasets)
+    sets = "; ".join(
+        f"{use.title} ({use.n_train} train, {use.n_validation} validation, {use.n_test} test, {use.licence})" for use in card.datasets
+    )
     return html.card(
         "What was measured",
         f"<p>{escape(card.notes)}</p>" if card.notes else "",
@@ -117,7 +125,9 @@ def _how_made(method: Method, card: Card) -> str:
         ("sha256", card.sha256),
     ]
     made = html.card("The run", html.pairs(rows))
-    return made + "".join(html.card(use.title, html.pairs([("Licence", use.licence), ("Note", use.note)])) for use in card.datasets if use.note)
+    return made + "".join(
+        html.card(use.title, html.pairs([("Licence", use.licence), ("Note", use.note)])) for use in card.datasets if use.note
+    )
 
 
 def _citation(method: Method) -> str:

@@ -22,7 +22,11 @@ def lesson(text: str) -> None:
 def deviations(method: Method) -> None:
     """What the paper leaves open and what was decided, with how well each point is supported."""
     rows = [[escape(d.point), escape(d.decision), escape(d.why), html.badge(d.evidence)] for d in method.deviations]
-    table = html.table(["Open point", "Here", "Why", "Support"], rows).replace("<td>", '<td class="lb-wrap">').replace('<th scope="row">', '<th scope="row" class="lb-wrap">')
+    table = (
+        html.table(["Open point", "Here", "Why", "Support"], rows)
+        .replace("<td>", '<td class="lb-wrap">')
+        .replace('<th scope="row">', '<th scope="row" class="lb-wrap">')
+    )
     html.show(html.card("What the paper leaves open, and what was decided", table))
 
 
@@ -34,7 +38,15 @@ def oracle_panel(method_id: str, checks: Callable[[], Sequence[Any]]) -> None:
     gr.Markdown("#### Live checks: the equations written out literally, against the code that trains", container=False)
     run = gr.Button("Run the checks now", elem_id=f"{method_id}_checks_run", scale=0)
     out = html.show("", elem_id=f"{method_id}_checks")
-    run.click(lambda: _rows(checks()), None, out, api_name=f"{method_id}_checks", show_progress="minimal", concurrency_id="model", concurrency_limit=1)
+    run.click(
+        lambda: _rows(checks()),
+        None,
+        out,
+        api_name=f"{method_id}_checks",
+        show_progress="minimal",
+        concurrency_id="model",
+        concurrency_limit=1,
+    )
 
 
 def _rows(results: Sequence[Any]) -> str:
@@ -50,5 +62,7 @@ def _rows(results: Sequence[Any]) -> str:
         ]
         for result in results
     ]
-    table = html.table(["Check", "What it means", "Largest difference", "Allowed", ""], rows).replace('<td><span class="lb-wrap">', '<td class="lb-wrap"><span>')
+    table = html.table(["Check", "What it means", "Largest difference", "Allowed", ""], rows).replace(
+        '<td><span class="lb-wrap">', '<td class="lb-wrap"><span>'
+    )
     return html.card("Result", verdict, table)

@@ -45,29 +45,34 @@ class Controls:
         def begin(request: gr.Request, keep: bool, old: str, *values: Any) -> tuple[Any, str]:
             try:
                 made = config(*values)
-                if old:
-                    _quietly(context.jobs.stop, old)
+                command(context, request, old)
                 job = context.start(work, made, request, title=title(made), keep=keep)
             except ValueError as refused:
                 raise gr.Error(str(refused), print_exception=False) from None
             return gr.HTML(job={"id": job.id}), job.id
 
-        self.start.click(begin, [self.keep, self.job, *inputs], [board, self.job], show_progress="hidden", api_visibility="private", queue=False)
-        self.stop.click(lambda job: _quietly(context.jobs.stop, job), self.job, None, queue=False, api_visibility="private")
+        self.start.click(
+            begin, [self.keep, self.job, *inputs], [board, self.job], show_progress="hidden", api_visibility="private", queue=False
+        )
+
+        def halt(request: gr.Request, job: str) -> None:
+            command(context, request, job)
+
+        self.stop.click(halt, self.job, None, queue=False, api_visibility="private")
         if self.pause is not None and self.step is not None:
             self._wire_steps(context)
 
     def _wire_steps(self, context: Context) -> None:
         pause, step = self.pause, self.step
 
-        def toggle(job: str, label: str) -> gr.Button:
+        def toggle(request: gr.Request, job: str, label: str) -> gr.Button:
             pausing = label == PAUSE
-            _quietly(context.jobs.send, job, {"do": "pause" if pausing else "resume"})
+            command(context, request, job, {"do": "pause" if pausing else "resume"})
             return gr.Button(RESUME if pausing and job else PAUSE)
 
-        def single(job: str) -> gr.Button:
-            _quietly(context.jobs.send, job, {"do": "pause"})
-            _quietly(context.jobs.send, job, {"do": "step"})
+        def single(request: gr.Request, job: str) -> gr.Button:
+            command(context, request, job, {"do": "pause"})
+            command(context, request, job, {"do": "step"})
             return gr.Button(RESUME if job else PAUSE)
 
         pause.click(toggle, [self.job, pause], pause, queue=False, api_visibility="private", show_progress="hidden")
@@ -100,15 +105,16 @@ def job_controls(name: str, *, start_label: str, steps: bool = False) -> Control
     return Controls(start, pause, step, stop, keep, gr.State(""))
 
 
-def send(context: Context, job: str, command: dict[str, Any]) -> None:
-    """Pass a command to a running job; a job that has ended or gone takes no notice."""
-    _quietly(context.jobs.send, job, command)
-
-
-def _quietly(action: Callable[..., Any], job: str, *rest: Any) -> None:
-    # pressing Stop twice, or turning a knob after the end, is not an error people need to read about
-    if job:
-        try:
-            action(job, *rest)
-        except (JobNotFound, JobRefused):
-            return
+def command(context: Context, request: gr.Request, job: str, what: dict[str, Any] | None = None) -> None:
+    """Pass a command to the visitor's own job, or stop it (None). A job that has ended or gone takes no notice: pressing Stop twice,
+    or turning a knob after the end, is no error people need to read about."""
+    if not job:
+        return
+    try:
+        context.own_job(job, request)
+        if what is None:
+            context.jobs.stop(job)
+        else:
+            context.jobs.send(job, what)
+    except (JobNotFound, JobRefused):
+        return

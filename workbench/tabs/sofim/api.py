@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import gradio as gr
 
@@ -26,7 +25,14 @@ def publish(context: Context) -> None:
         except (KeyError, ValueError) as refused:
             raise gr.Error(str(refused), print_exception=False) from None
 
-    def sofim(request: gr.Request, task: str = "digits_mlp", optimisers: list[str] = ["sofim", "sgd_momentum", "adam"], steps: int = 200, seeds: int = 1, settings: dict = {}) -> dict:  # noqa: B006
+    def sofim(
+        request: gr.Request,
+        task: str = "digits_mlp",
+        optimisers: list[str] = ["sofim", "sgd_momentum", "adam"],
+        steps: int = 200,
+        seeds: int = 1,
+        settings: dict = {},
+    ) -> dict:
         """Race optimisers on a task and wait for the result (at most two minutes).
 
         Args:
@@ -51,7 +57,14 @@ def publish(context: Context) -> None:
             context.jobs.stop(job_id)
         return {"job": job_id, "state": page.job.state, "error": page.job.error, "rows": rows}
 
-    def sofim_race(request: gr.Request, task: str = "digits_mlp", optimisers: list[str] = ["sofim", "sgd_momentum", "adam"], steps: int = 400, seeds: int = 1, settings: dict = {}) -> dict:  # noqa: B006
+    def sofim_race(
+        request: gr.Request,
+        task: str = "digits_mlp",
+        optimisers: list[str] = ["sofim", "sgd_momentum", "adam"],
+        steps: int = 400,
+        seeds: int = 1,
+        settings: dict = {},
+    ) -> dict:
         """Start a race and return at once.
 
         Args:
@@ -66,7 +79,7 @@ def publish(context: Context) -> None:
         """
         return {"job": start(task, optimisers, steps, seeds, settings, request)}
 
-    def sofim_events(job: str, after: int = 0) -> dict:
+    def sofim_events(request: gr.Request, job: str, after: int = 0) -> dict:
         """What has happened in a run since a cursor.
 
         Args:
@@ -76,10 +89,11 @@ def publish(context: Context) -> None:
         Returns:
             New events, the next cursor, the state, and whether it is finished.
         """
-        page = _found(context.jobs.events, job, int(after))
+        _own(context, job, request)
+        page = context.jobs.events(job, int(after))
         return {"events": page.events, "cursor": page.cursor, "state": page.job.state, "finished": page.finished}
 
-    def sofim_stop(job: str) -> dict:
+    def sofim_stop(request: gr.Request, job: str) -> dict:
         """Stop a run at its next step.
 
         Args:
@@ -88,7 +102,8 @@ def publish(context: Context) -> None:
         Returns:
             The id again.
         """
-        _found(context.jobs.stop, job)
+        _own(context, job, request)
+        context.jobs.stop(job)
         return {"job": job}
 
     gr.api(sofim, api_name="sofim", concurrency_limit=2)
@@ -97,8 +112,8 @@ def publish(context: Context) -> None:
     gr.api(sofim_stop, api_name="sofim_stop", concurrency_limit=None, queue=False)
 
 
-def _found(ask: Any, *args: Any) -> Any:
+def _own(context: Context, job: str, request: gr.Request) -> None:
     try:
-        return ask(*args)
+        context.own_job(job, request)
     except JobNotFound as missing:
         raise gr.Error(str(missing), print_exception=False) from None

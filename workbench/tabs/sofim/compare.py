@@ -1,4 +1,5 @@
 """compare."""
+
 import gradio as gr
 
 

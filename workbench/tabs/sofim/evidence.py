@@ -12,4 +12,6 @@ from workbench.tabs.sofim.names import labels
 
 def evidence(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
-    evidence_drawer(method, labels=labels(), lower_is_better=("test_loss", "train_loss", "steps_to_target", "seconds_to_target", "diverged"))
+    evidence_drawer(
+        method, labels=labels(), lower_is_better=("test_loss", "train_loss", "steps_to_target", "seconds_to_target", "diverged")
+    )

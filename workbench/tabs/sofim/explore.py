@@ -11,12 +11,13 @@ from models.sofim.arms import ARMS
 from models.sofim.tasks import TASKS, available
 from workbench.context import Context
 from workbench.parts.browser import log_slider, race_board
-from workbench.parts.training_panel import Controls, job_controls, send
+from workbench.parts.training_panel import Controls, command, job_controls
 from workbench.tabs.sofim import api, recorded
 from workbench.tabs.sofim.names import SOFIM_ARMS, race_title
 
 WORK = "models.sofim.race:race"
 DEFAULT_ARMS = ["sofim", "sgd_momentum", "adam"]
+PACE = 80  # steps a second at first: a small task would be over before anybody has looked
 OTHERS = [arm for arm in ARMS.values() if arm.id not in SOFIM_ARMS]
 
 
@@ -25,13 +26,16 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
     api.publish(context)
     here = [item for item in available() if item.here]
     with gr.Row():
-        task = gr.Dropdown([(item.task.title, item.task.id) for item in here], value=here[0].task.id, label="Task", elem_id="sofim_task", scale=1, info=here[0].task.about)
+        task = gr.Dropdown(
+            [(item.task.title, item.task.id) for item in here],
+            value=here[0].task.id,
+            label="Task",
+            elem_id="sofim_task",
+            scale=1,
+            info=here[0].task.about,
+        )
         choices = [(arm.label, arm.id) for arm in ARMS.values()]
         arms = gr.CheckboxGroup(choices, value=DEFAULT_ARMS, label="Optimisers in the race", elem_id="sofim_arms", scale=2)
-    gone = [item.reason for item in available() if not item.here]
-    if gone:
-        with gr.Accordion(f"{len(gone)} more tasks need something that is not here", open=False):
-            gr.Markdown("\n".join(f"- **{item.task.title}.** {item.reason}" for item in available() if not item.here), container=False)
     knobs = _sofim_knobs()
     rates, more = _other_settings(TASKS[here[0].task.id])
     controls = job_controls("sofim_race", start_label="Start the race", steps=True)
@@ -48,23 +52,58 @@ def _sofim_knobs() -> dict[str, gr.HTML | gr.Slider]:
     """η, ρ and β of the SOFIM methods; turned while a race runs, they act at the next step."""
     with gr.Row(equal_height=True):
         lr = log_slider("SOFIM: learning rate η", 0.1, 0.001, 10, info="Scales every step.", elem_id="sofim_lr")
-        rho = log_slider("SOFIM: distrust of the curvature ρ", 0.5, 0.001, 10, info="Large: plain momentum. Small: long steps where gradients are small.", elem_id="sofim_rho")
+        rho = log_slider(
+            "SOFIM: distrust of the curvature ρ",
+            0.5,
+            0.001,
+            10,
+            info="Large: plain momentum. Small: long steps where gradients are small.",
+            elem_id="sofim_rho",
+        )
         with gr.Column(min_width=220):
-            beta = gr.Slider(0, 0.99, value=0.9, step=0.01, label="SOFIM: memory β", info="How much of the averaged gradient is kept from step to step.", elem_id="sofim_beta")
+            beta = gr.Slider(
+                0,
+                0.99,
+                value=0.9,
+                step=0.01,
+                label="SOFIM: memory β",
+                info="How much of the averaged gradient is kept from step to step.",
+                elem_id="sofim_beta",
+            )
     return {"lr": lr, "rho": rho, "beta": beta}
 
 
 def _other_settings(task: Any) -> tuple[dict[str, gr.Number], dict[str, Any]]:
     with gr.Accordion("More settings: rates of the others, batch, steps, seeds, speed", open=False):
         with gr.Row():
-            rates = {arm.id: gr.Number(_default_rate(arm), label=f"{arm.label}: rate", minimum=1e-6, maximum=100, min_width=150, elem_id=f"sofim_rate_{arm.id}") for arm in OTHERS}
+            rates = {
+                arm.id: gr.Number(
+                    _default_rate(arm), label=f"{arm.label}: rate", minimum=1e-6, maximum=100, min_width=150, elem_id=f"sofim_rate_{arm.id}"
+                )
+                for arm in OTHERS
+            }
         with gr.Row():
             more = {
                 "batch": gr.Slider(8, 512, value=task.batch, step=8, label="Batch", info="Training cases per step."),
                 "steps": gr.Slider(20, 5000, value=task.steps, step=10, label="Steps", elem_id="sofim_steps"),
-                "seeds": gr.Slider(1, 5, value=1, step=1, label="Seeds", info="Repeats with other initial weights; the table then gives median and best."),
-                "pace": gr.Slider(0, 60, value=0, step=1, label="At most so many steps a second", info="0: as fast as it goes. Slow it down to watch.", elem_id="sofim_pace"),
+                "seeds": gr.Slider(
+                    1, 5, value=1, step=1, label="Seeds", info="Repeats with other initial weights; the table then gives median and best."
+                ),
+                "pace": gr.Slider(
+                    0,
+                    200,
+                    value=PACE,
+                    step=1,
+                    label="At most so many steps a second",
+                    info="0: as fast as it goes. Slow it down to watch.",
+                    elem_id="sofim_pace",
+                ),
             }
+        gone = [item for item in available() if not item.here]
+        if gone:
+            gr.Markdown(
+                "\n".join(["**Tasks that cannot run here**", *(f"- {item.task.title}: {item.reason}" for item in gone)]), container=False
+            )
     return rates, more
 
 
@@ -77,7 +116,9 @@ def _task_defaults(task_id: str) -> tuple[gr.Dropdown, int, int]:
     return gr.Dropdown(info=task.about), task.batch, task.steps
 
 
-def _config(task: str, arms: list[str], lr: float, rho: float, beta: float, batch: int, steps: int, seeds: int, pace: float, *rates: float) -> dict[str, Any]:
+def _config(
+    task: str, arms: list[str], lr: float, rho: float, beta: float, batch: int, steps: int, seeds: int, pace: float, *rates: float
+) -> dict[str, Any]:
     """The race's configuration from the controls; wrong values are refused by the race itself, with a sentence."""
     if not arms:
         raise ValueError("Choose at least one optimiser to race.")
@@ -91,11 +132,9 @@ def _turn_in_flight(context: Context, controls: Controls, knobs: dict[str, Any],
     """A knob let go while a race runs changes that race at its next step; without a race it counts for the next one."""
 
     def wire(event: Any, component: Any, name: str, arms: tuple[str, ...]) -> None:
-        def turn(job: str, value: float, chosen: dict | None = None) -> None:
-            running = context.jobs.get(job).config["arms"] if job else []
-            for arm in arms:
-                if any(entry["id"] == arm for entry in running):
-                    send(context, job, {"do": "set", "arm": arm, "name": name, "value": float(value)})
+        def turn(request: gr.Request, job: str, value: float) -> None:
+            for arm in arms:  # the race itself refuses, without harm, an optimiser that does not take part
+                command(context, request, job, {"do": "set", "arm": arm, "name": name, "value": float(value)})
 
         event(turn, [controls.job, component], None, queue=False, show_progress="hidden", api_visibility="private")
 

@@ -58,7 +58,13 @@ with long steps where the ground is flat, and the danger of stepping too far the
 def learn(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
     lesson(PLAIN)
-    html.show(html.card("What could be read of the paper", f"<p>{method.paper.read}</p>", "<p>Its numeric tables could not be read, so no number of it is shown anywhere here.</p>"))
+    html.show(
+        html.card(
+            "What could be read of the paper",
+            f"<p>{method.paper.read}</p>",
+            "<p>Its numeric tables could not be read, so no number of it is shown anywhere here.</p>",
+        )
+    )
     oracle_panel(method.id, _checks)
     deviations(method)
 

@@ -27,7 +27,12 @@ def race(method: Method, task_id: str = "digits_mlp") -> dict[str, Any]:
     events = [_meta(card, task_id, shown)]
     for arm in shown:
         lane, curve = f"{arm}#median", curves[arm]
-        events.append({"kind": "points", "lanes": {lane: {name: curve[name] for name in ("step", "seconds", "words")} | {"smooth": curve["train_loss"]}}})
+        events.append(
+            {
+                "kind": "points",
+                "lanes": {lane: {name: curve[name] for name in ("step", "seconds", "words")} | {"smooth": curve["train_loss"]}},
+            }
+        )
         events += [{"kind": "eval", "lanes": {lane: {name: curve[name][i] for name in curve}}} for i in range(len(curve["step"]))]
     note = f"Recorded: {task.title}, median of {runs} runs, every optimiser at the best of its {rows[shown[0]]['grid_points']} tried settings. Press “Start the race” for a live one."
     return {"events": events, "note": note}

@@ -1,4 +1,5 @@
 """train."""
+
 import gradio as gr
 
 
