@@ -165,7 +165,9 @@ def open_dicom(content: Content, *, limits: Limits) -> DicomReader:
         preface = read_preface(handle, limits)
     start, syntax = preface.dataset_offset, preface.transfer_syntax
     if syntax == DEFLATED:
-        content = content.inflate(start=start, window_bits=RAW_DEFLATE, cap=limits.max_inflated_bytes, limits=limits)
+        content = content.inflate(
+            start=start, window_bits=RAW_DEFLATE, cap=limits.max_inflated_bytes, free_bytes=limits.ratio_free_bytes, limits=limits
+        )
         start, syntax = 0, EXPLICIT_LITTLE
     tags = frozenset(tag_for_keyword(keyword) for keyword in KEYWORDS)
     with content.open() as handle:

@@ -18,7 +18,7 @@ from typing import IO, BinaryIO
 
 from workbench.imaging.limits import InputRefused, Limits, check_ratio
 
-_STEP = 1 << 20
+_STEP = 1 << 18
 GZIP, RAW_DEFLATE = 31, -15  # zlib's window-bits codes
 
 
@@ -49,21 +49,24 @@ class Content:
                 raise InputRefused("The file has changed since it was opened; please load it again.")
             yield handle
 
-    def inflate(self, *, start: int, window_bits: int, cap: int, limits: Limits) -> Content:
-        """Unpack from byte `start` on, at most `cap` bytes, into a temporary file. Raises InputRefused past the limits or when damaged."""
+    def inflate(self, *, start: int, window_bits: int, cap: int, free_bytes: int, limits: Limits) -> Content:
+        """Unpack from byte `start` on, at most `cap` bytes, into a temporary file.
+
+        Past `free_bytes` the part unpacked so far is held against `limits.max_ratio`. Raises InputRefused past the limits or when damaged.
+        """
         target = tempfile.TemporaryFile(prefix="workbench-")  # noqa: SIM115 - closed with the Content that owns it
         with self.open() as handle:
             handle.seek(start)
             try:
-                written = _inflate(handle, target, window_bits=window_bits, cap=cap, stored=self.size - start, limits=limits)
+                written = _inflate(handle, target, window_bits=window_bits, cap=cap, free_bytes=free_bytes, limits=limits)
             except BaseException:
                 target.close()
                 raise
         return Content(self._path, written, self._stamp, target)
 
 
-def _inflate(handle: BinaryIO, target: IO[bytes], *, window_bits: int, cap: int, stored: int, limits: Limits) -> int:
-    unpacker, written, pending = zlib.decompressobj(window_bits), 0, b""
+def _inflate(handle: BinaryIO, target: IO[bytes], *, window_bits: int, cap: int, free_bytes: int, limits: Limits) -> int:
+    unpacker, written, pending, start = zlib.decompressobj(window_bits), 0, b"", handle.tell()
     while True:
         if unpacker.eof:
             if window_bits != GZIP or not pending:
@@ -78,13 +81,17 @@ def _inflate(handle: BinaryIO, target: IO[bytes], *, window_bits: int, cap: int,
             raise InputRefused("The packed part of the file is damaged; please copy or export the file again.") from None
         pending = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
         written += len(piece)
-        check_ratio(written, stored, limits=limits)
-        target.write(piece)
+        check_ratio(written, handle.tell() - start - len(pending), limits=limits, free_bytes=free_bytes)
+        if piece.count(0) == len(piece):
+            target.seek(len(piece), os.SEEK_CUR)  # empty space costs no disk: a hole reads as zeros
+        else:
+            target.write(piece)
         if written > cap:
             break
     if written > limits.max_inflated_bytes:
         most = limits.max_inflated_bytes / 2**20
         raise InputRefused(f"The file unpacks to more than {most:,.0f} MB, the most allowed; please export a smaller part of it.")
+    target.truncate(min(written, cap))
     return min(written, cap)
 
 
@@ -99,18 +106,19 @@ def inflated_head(data: bytes, count: int) -> bytes:
 def _open_regular(path: Path) -> BinaryIO:
     try:
         # looked at before opening: merely opening a pipe waits for a writer, and opening a device can act on it
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise InputRefused("This is a folder or a device rather than a file; please choose one picture file.")
+        regular = stat.S_ISREG(os.stat(path).st_mode)
         # O_NONBLOCK: should a pipe take the file's place in between, opening it must not wait
-        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        number = os.open(path, flags) if regular else None
     except FileNotFoundError:
         raise InputRefused("The file is not there any more; please upload it again.") from None
     except (OSError, ValueError):
         raise InputRefused("The file cannot be opened; please check that it may be read, and upload it again.") from None
-    if not stat.S_ISREG(os.fstat(number).st_mode):
+    if number is not None and stat.S_ISREG(os.fstat(number).st_mode):
+        return os.fdopen(number, "rb")
+    if number is not None:
         os.close(number)
-        raise InputRefused("This is a folder or a device rather than a file; please choose one picture file.")
-    return os.fdopen(number, "rb")
+    raise InputRefused("This is a folder or a device rather than a file; please choose one picture file.")
 
 
 def take_in(path: Path, *, limits: Limits) -> tuple[Content, bytes, str]:

@@ -25,6 +25,7 @@ class Limits:
     max_inflated_bytes: int = 1024 * MEBI  # of a deflated DICOM or a gzipped NIfTI, on disk
     max_ratio: int = 500  # decoded : stored bytes; 8-bit JPEG of one flat colour reaches about 200
     ratio_free_bytes: int = 64 * MEBI  # below this a high ratio does no harm (empty masks)
+    ratio_free_volume_bytes: int = 256 * MEBI  # the same for a gzipped volume; label maps are long runs of nothing
     max_depth: int = 16  # DICOM sequences inside sequences
     max_elements: int = 400_000  # DICOM elements before the picture; 2,000 frames of enhanced MR need about 120,000
     max_header_value_bytes: int = 64 * MEBI  # one DICOM sequence; tables and numbers stay far below
@@ -60,13 +61,16 @@ def check_frame_count(frames: int, *, limits: Limits) -> None:
         raise InputRefused("The file says it holds no frames, so there is nothing to show; please export the picture again.")
     if frames > limits.max_frames:
         raise InputRefused(
-            f"The file says it holds {frames:,} frames, more than the {limits.max_frames:,} allowed; please export a shorter part of it."
+            f"The file says it holds more than the {limits.max_frames:,} frames or slices allowed; please export a shorter part of it."
         )
 
 
-def check_ratio(decoded_bytes: int, stored_bytes: int, *, limits: Limits) -> None:
-    """Refuse content that would swell by more than `limits.max_ratio` when unpacked. Raises InputRefused."""
-    if decoded_bytes > limits.ratio_free_bytes and decoded_bytes > limits.max_ratio * max(stored_bytes, 1):
+def check_ratio(decoded_bytes: int, stored_bytes: int, *, limits: Limits, free_bytes: int | None = None) -> None:
+    """Refuse content above `free_bytes` (`limits.ratio_free_bytes` when None) that swells by more than `limits.max_ratio` when unpacked.
+
+    Raises InputRefused.
+    """
+    if decoded_bytes > (free_bytes or limits.ratio_free_bytes) and decoded_bytes > limits.max_ratio * max(stored_bytes, 1):
         raise InputRefused(
             f"The file would swell to more than {limits.max_ratio:,} times its size when unpacked, which real pictures do not; "
             "please export the picture again or make it smaller."

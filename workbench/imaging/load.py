@@ -120,6 +120,8 @@ def _guarded(work: Callable[[], _T], kind: str | None = None) -> _T:
         except Exception as failure:  # noqa: BLE001 - the one border: readers raise dozens of kinds, and none may reach the screen
             _log.warning("A %s upload could not be read (%s).", kind or "new", type(failure).__name__)
             name = f"{NAMES[kind]} file" if kind else "file"
-            sentence = f"This {name} is damaged, cut short or written in an unusual way; please export it again, for example as PNG."
+            sentence = (
+                f"This {name} is damaged, cut short or written in an unusual way; please export it again from the program it came from."
+            )
     # raised outside the except blocks so that the library's error, which may quote the header, is not even chained to it
     raise InputRefused(sentence)

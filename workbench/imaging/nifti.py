@@ -98,7 +98,7 @@ def open_nifti(content: Content, *, limits: Limits) -> NiftiReader:
                 f"The volume unpacks to {needed / 2**20:,.0f} MB, more than the {limits.max_inflated_bytes / 2**20:,.0f} MB allowed; "
                 "please save a smaller part of it."
             )
-        content = content.inflate(start=0, window_bits=GZIP, cap=needed, limits=limits)
+        content = content.inflate(start=0, window_bits=GZIP, cap=needed, free_bytes=limits.ratio_free_volume_bytes, limits=limits)
     if content.size < needed:
         raise InputRefused("The NIfTI file is cut short: it holds less than its header says; please copy or save it again.")
     return NiftiReader(content, plan, z, z // 2, notes, photometric="RGB" if plan.dtype.names else "MONOCHROME2")

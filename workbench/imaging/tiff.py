@@ -111,7 +111,8 @@ def _check_page(page: TiffPage, file_bytes: int, *, limits: Limits) -> None:
     native = height * width * samples * page.dtype.itemsize
     # a tile may be larger than the picture; its decoder would fill it all the same
     tile = page.tilewidth * page.tilelength if page.is_tiled else 0
-    check_frame(max(tile, 1), 1, samples, limits=limits)
+    if page.is_tiled:
+        check_frame(page.tilelength, page.tilewidth, samples, limits=limits)
     check_ratio(max(native, tile * samples * page.dtype.itemsize), file_bytes, limits=limits)
     offsets, counts = page.dataoffsets, page.databytecounts
     if not offsets or len(offsets) != len(counts):
