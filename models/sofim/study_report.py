@@ -13,7 +13,8 @@ from statistics import median
 from models.shared import metrics
 from models.shared.checkpoints import Metric
 from models.sofim.arms import ARMS
-from models.sofim.study import Part, Study
+from models.sofim.study import Study
+from models.sofim.study_plan import Part
 
 OWN = ("sofim", "sofim_b", "sofim_tensor")
 RERUN_TASKS, RERUN_ARMS = ("digits_mlp", "breast_cancer_mlp"), ("sofim", "sgd_momentum", "adam")
@@ -56,9 +57,14 @@ def _target(finals: Sequence[dict], target: str) -> dict[str, object]:
     return {"reached": sum(hit is not None for hit in hits), "steps": row["step"], "seconds": row["seconds"], "words": row["words"]}
 
 
-def at_edge(arm_id: str, chosen: Mapping[str, float]) -> list[str]:
-    """Knobs whose chosen value is the smallest or largest of their grid: there a wider search might have found a better one."""
-    return [h.label for h in ARMS[arm_id].hypers if h.grid and chosen.get(h.name) in (min(h.grid), max(h.grid))]
+def at_edge(arm_id: str, chosen: Mapping[str, float], searched: Sequence[dict]) -> list[str]:
+    """Knobs whose chosen value is the smallest or largest that was tried: a wider search might have found a better one."""
+    found = []
+    for hyper in ARMS[arm_id].hypers:
+        tried = {record["hyper"][hyper.name] for record in searched if hyper.name in record["hyper"]}
+        if len(tried) > 1 and chosen[hyper.name] in (min(tried), max(tried)):
+            found.append(hyper.label)
+    return found
 
 
 def table_row(study: Study, part: Part, arm_id: str) -> dict[str, object]:
@@ -70,10 +76,10 @@ def table_row(study: Study, part: Part, arm_id: str) -> dict[str, object]:
         "arm": arm_id,
         "label": ARMS[arm_id].label,
         "hyper": chosen,
-        "at_edge": at_edge(arm_id, chosen),
+        "at_edge": at_edge(arm_id, chosen, searched),
         "steps": part.steps_of(arm_id),
         "seeds": len(finals),
-        "grid_points": len(searched),
+        "settings": len(searched),
         "diverged_settings": sum(record["diverged"] for record in searched),
         "diverged_runs": sum(final["diverged"] for final in finals),
         "ms_per_step": median(1e3 * final["seconds"] / max(1, final["steps"]) for final in finals),
