@@ -13,7 +13,8 @@
     const legend = el("div", { class: "lb-legend", role: "group", "aria-label": "Methods shown" }), plots = el("div", { class: "lb-grid2" }), inside = el("div", { class: "lb-inside" }), table = el("div", { class: "lb-table" });
     const save = el("button", { type: "button", class: "lb-small" }, "Save picture (PNG)");
     root.append(el("div", { class: "lb-tools" }, axes, scale, save), legend, plots, table);
-    const take_along = L.exportBar(root);
+    const changes = el("p", { class: "lb-hint lb-changes", role: "status" }), take_along = L.exportBar(root);
+    plots.after(changes);
     root.append(inside);
 
     const loss = new L.Plot(plots, { title: "Training loss (mini-batch, smoothed)", yLabel: "loss", yLog: true, xMin: 0, empty: "Press “Start the race”." });
@@ -37,6 +38,7 @@
       return data.lanes.get(id);
     };
     const redraw = () => {
+      root.dataset.axis = xAxis;
       for (const p of [loss, acc]) { p.clear(); p.opts.xLabel = X_AXES[xAxis][1]; }
       for (const [id, l] of data.lanes) { const off = data.hidden && data.hidden.has(split(id)[0]); loss.line(id, { ...l.look, hidden: off }); acc.line(id, { ...l.look, hidden: off }); loss.append(id, l.points[xAxis], l.points.smooth); acc.append(id, l.evals[xAxis], l.evals.test_accuracy); }
       marks();
@@ -95,7 +97,7 @@
       eval: (e) => { for (const [id, p] of Object.entries(e.lanes)) { const l = lane(id), d = l.evals; for (const k of ["step", "seconds", "words", "test_accuracy"]) d[k].push(p[k]); acc.append(id, [p[xAxis]], [p.test_accuracy]); } },
       inside: (e) => { Object.assign(data.inside, e.lanes); drawInside(); },
       diverged: (e) => { const l = lane(e.lane); l.look.end = "×"; loss.line(e.lane, l.look); strip.say(`${l.look.label} diverged at step ${e.step}: ${e.why}`); },
-      changed: (e) => { data.changed.push(e); marks(); },
+      changed: (e) => { data.changed.push(e); marks(); root.dataset.changes = data.changed.length; changes.textContent = "Turned in flight: " + data.changed.map((c) => `${arm(c.arm).label} ${c.name} → ${L.num(c.value)} at step ${c.step}`).join("; "); },
       table: (e) => { data.rows = e.rows; drawTable(); },
       refused: (e) => strip.say(e.why),
       result: (e) => { data.files = e.files; },
@@ -107,13 +109,13 @@
 
     let last = null;
     const follow = (job) => {
-      stop(); data = fresh(); loss.clear(); acc.clear(); inside.hidden = true; table.replaceChildren(); legend.replaceChildren(); strip.progress(0); take_along.clear(); last = null;
+      stop(); data = fresh(); loss.clear(); acc.clear(); inside.hidden = true; table.replaceChildren(); legend.replaceChildren(); strip.progress(0); take_along.clear(); changes.textContent = ""; delete root.dataset.changes; last = null;
       stop = L.follow(job.id, { onEvents: events, onState: (j) => { show(j); if (L.ended(j.state) && last !== j.state) { last = j.state; if (data.files && j.state !== "failed") take_along.show(j.id, data.files); trigger("ended", { state: j.state, id: j.id }); } } });
     };
     const recorded = () => { if (!props.recorded || !props.recorded.events) return; data = fresh(); events(props.recorded.events); show({ state: "recorded" }, props.recorded.note); drawInside(); };
     watch("job", () => { if (props.job && props.job.id) follow(props.job); });
     L.onTheme(() => { drawTable(); });
-    inside.hidden = true;
+    inside.hidden = true; redraw();
     props.job && props.job.id ? follow(props.job) : recorded();
   };
 })();

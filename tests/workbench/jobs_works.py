@@ -36,6 +36,15 @@ def echo(config, inbox):
         time.sleep(0.005)
 
 
+def farewell(config, inbox):
+    """Heeds the stop itself and has something left to say and to keep."""
+    while not inbox.stopping:
+        yield {"kind": "step"}
+        time.sleep(0.01)
+    (inbox.out / "curves.csv").write_text("whole")
+    yield {"kind": "result", "files": {"curves": "curves.csv"}}
+
+
 def strange_numbers(config, inbox):
     yield {"loss": float("nan"), "high": float("inf"), "series": [1.0, float("-inf")], "pair": (1, 2), "key": {3: "x"}}
     import numpy as np

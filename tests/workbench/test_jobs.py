@@ -174,6 +174,16 @@ def test_commands_that_cannot_be_sent_are_refused(jobs, command):
         jobs.send(job.id, command)
 
 
+def test_work_that_heeds_the_stop_tells_its_last_event_and_keeps_its_files(jobs):
+    job = start(jobs, "farewell")
+    wait_for(lambda: jobs.events(job.id).events)
+    jobs.stop(job.id)
+    last, events = follow(jobs, job)
+    assert last.state == "stopped"
+    assert events[-1]["kind"] == "result"
+    assert jobs.result(job.id)["curves.csv"].read_text() == "whole"
+
+
 def test_a_stopped_job_makes_no_further_step_and_cleans_up(jobs):
     job = start(jobs, "forever")
     wait_for(lambda: jobs.events(job.id).events)

@@ -23,12 +23,19 @@ class Inbox:
         self.out: Path = folder.partial
         self._stop_file = os.fspath(folder.stop)
         self._stopping = False
+        self.heeded = False
+        """Whether the work itself has seen that it should stop: it may then finish its last files and events."""
         self._handle = os.open(folder.inbox, os.O_RDONLY | os.O_CREAT, 0o600)
         self._offset = 0
 
     @property
     def stopping(self) -> bool:
         """True once the job should end; it stays True."""
+        self.heeded = self.asked_to_stop()
+        return self.heeded
+
+    def asked_to_stop(self) -> bool:
+        """The same look, taken by the process around the work."""
         if not self._stopping:
             self._stopping = os.path.exists(self._stop_file)
         return self._stopping

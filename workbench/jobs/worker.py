@@ -98,7 +98,11 @@ class Run:
         return ("stopped", STOP_SENTENCES[self.folder.stop_reason() or "asked"]) if stopped else ("done", "")
 
     def _follow_generator(self) -> bool:
-        """Write every event as a line; True when a stop was asked for. The generator's own `finally` runs in any case."""
+        """Write every event as a line; True when a stop was asked for. The generator's own `finally` runs in any case.
+
+        Work that looks at `inbox.stopping` ends by itself, with its last events and files (`_watch` bounds how long that may take); work that
+        does not is closed at its next event.
+        """
         self.folder.discard_partial()
         self.folder.partial.mkdir(mode=0o700)
         began = time.monotonic()
@@ -111,9 +115,9 @@ class Run:
             for event in generator:
                 events.write(event_line(event, time.monotonic() - began))
                 events.flush()
-                if inbox.stopping:
+                if inbox.asked_to_stop() and not inbox.heeded:
                     break
-            return inbox.stopping
+            return inbox.asked_to_stop()
 
     def _on_terminate(self, _number: int, _frame: object) -> None:
         if not self._terminated:  # a second signal must not tear the clean-up that the first one began
