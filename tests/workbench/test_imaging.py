@@ -172,6 +172,28 @@ def test_tiff_pages_are_frames_and_other_sizes_are_left_out(tmp_path):
     assert study.warnings == ("The file also holds pictures of other sizes (small copies or labels); they are left out.",)
 
 
+def test_a_large_tiled_pyramid_is_sent_to_the_slide_viewer(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        writer.write(np.zeros((64, 64, 3), np.uint8), photometric="rgb", tile=(16, 16))
+        writer.write(np.ones((32, 32, 3), np.uint8), photometric="rgb", tile=(16, 16), subfiletype=1)
+    with pytest.raises(InputRefused, match="slide viewer"):
+        load(tmp_path / "a.tif", limits=Limits(max_pixels=4000))
+    study = load(tmp_path / "a.tif")
+    assert (study.frames, study.pixels.shape) == (1, (64, 64, 3))
+
+
+def test_a_tiff_that_names_other_files_reads_only_itself(tmp_path):
+    tifffile.imwrite(tmp_path / "other.ome.tif", np.full((2, 4, 4), 99, np.uint8), photometric="minisblack")
+    description = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels ID="Pixels:0" '
+        'DimensionOrder="XYZCT" Type="uint8" SizeX="4" SizeY="4" SizeZ="2" SizeC="1" SizeT="1"><TiffData IFD="0" PlaneCount="2">'
+        '<UUID FileName="other.ome.tif">urn:uuid:1</UUID></TiffData></Pixels></Image></OME>'
+    )
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.full((4, 4), 7, np.uint8), photometric="minisblack", description=description, metadata=None)
+    study = load(tmp_path / "a.ome.tif")
+    assert (study.frames, study.pixels.max()) == (1, 7)
+
+
 def test_floats_that_are_no_numbers_are_dark_and_told(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.array([[np.nan, 2], [np.inf, 5]], np.float32))
     study = load(tmp_path / "a.tif")
@@ -269,6 +291,14 @@ def test_limits_are_held_and_checked(tmp_path):
         load(path, limits=Limits(max_bytes=10))
     with pytest.raises(ValueError, match=r"Limits\.max_frames"):
         Limits(max_frames=0)
+
+
+def test_label_maps_of_long_runs_of_nothing_load(tmp_path):
+    labels = np.zeros((256, 256, 300), np.uint8)  # 20 MB that pack to some 20 kB
+    labels[100:110, 100:110, 150] = 3
+    study = load(volume(tmp_path / "labels.nii.gz", labels, np.eye(4)), frame=150)
+    assert study.pixels.max() == 3
+    assert study.at(149).pixels.max() == 0
 
 
 def test_another_slice_of_a_file_that_has_gone_or_changed(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_windowing,
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from workbench.imaging import InputRefused, load
-from workbench.imaging.dicom_header import BURNT_IN, DETECTOR, KEYWORDS, NO_SPACING, ODD_SCALE, SEVERAL_REGIONS
+from workbench.imaging.dicom_header import BURNT_IN, DETECTOR, KEYWORDS, NO_SPACING, ODD_SCALE, SEVERAL_REGIONS, TILES
 
 PACKAGED = Path(pydicom.__file__).parent / "data" / "test_files"
 STORED = np.array([[0, 100, 200], [1000, 2000, 4000]], np.uint16)
@@ -115,8 +116,7 @@ def test_window_of_the_file_is_shown_as_pydicom_shows_it():
     assert study.window == (600, 1600)
     ds = pydicom.dcmread(path)
     expected = apply_windowing(pixel_array(path), ds)  # spans the range of the stored bits
-    span = 2**ds.BitsStored - 1 if ds.PixelRepresentation == 0 else None
-    low = 0 if span else -(2 ** (ds.BitsStored - 1))
+    low = -(2 ** (ds.BitsStored - 1)) if ds.PixelRepresentation else 0
     np.testing.assert_allclose(study.display(), (expected - low) / (2**ds.BitsStored - 1) * 255, atol=0.51)
 
 
@@ -275,6 +275,11 @@ def test_signed_values_and_files_without_preamble(tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "c.dcm").pixels, signed)
 
 
+def test_tiles_of_a_slide_are_told_apart_from_frames(tmp_path):
+    ds = made(np.stack([STORED, STORED]), frames=2, Modality="SM")
+    assert load(written(ds, tmp_path / "a.dcm")).warnings == (TILES,)
+
+
 # --- nothing about a person ---
 
 SECRET = "ZZPLANTED"
@@ -351,6 +356,16 @@ def test_names_written_into_picture_tags_appear_nowhere(tmp_path, caplog, capfd,
     assert chained is None  # a chained library error would carry the value into any log of the traceback
     said += caplog.text + "".join(capfd.readouterr()) + "".join(str(entry.message) for entry in recwarn)
     assert SECRET not in said
+
+
+def test_loads_in_several_threads_leave_the_warnings_as_they_were():
+    paths = [packaged(name) for name in ("CT_small.dcm", "MR_small_RLE.dcm", "SC_rgb_jpeg_dcmtk.dcm", "image_dfl.dcm")] * 6
+    before = logging.getLogger("pydicom").level, warnings.filters[:]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(load, paths))
+    assert (logging.getLogger("pydicom").level, warnings.filters[:]) == before
+    for path, study in zip(paths, together, strict=True):
+        np.testing.assert_array_equal(study.pixels, load(path).pixels)
 
 
 def test_libraries_may_speak_again_after_a_load():

@@ -44,6 +44,7 @@ _WINDOW_NAMES = (
 )
 _WINDOW_WORDS = frozenset(_WINDOW_NAMES.split())
 BURNT_IN = "Text on the picture itself may identify the patient; please check before sharing."
+TILES = "This is a whole-slide scan cut into tiles, and each frame is one tile; use the slide viewer to see it whole."
 DETECTOR = "Distances are those at the detector, not in the body, so lengths measured on the picture come out too long."
 NO_SPACING = "The distances between pixels in the file make no sense and were left out, so lengths cannot be measured."
 ODD_SCALE = "The file's rule for turning stored numbers into physical values makes no sense and was left out."
@@ -92,6 +93,7 @@ def read_header(ds: Dataset) -> Header:
             "This DICOM picture uses a colour model or a number of bits that cannot be shown; please export it as plain grey or RGB."
         )
     modality = _code(ds, "Modality", MODALITIES)
+    notes = (TILES,) if modality == "SM" and frames > 1 else ()
     burnt_in = modality == "US" or str(ds.get("BurnedInAnnotation", "")).strip().upper() == "YES"
     return Header(
         rows, columns, samples, bits, frames, photometric, modality,
@@ -99,7 +101,7 @@ def read_header(ds: Dataset) -> Header:
         table=_grey_table(ds),
         palette=_only(ds, _PALETTE) if photometric == "PALETTE COLOR" else None,
         modality_table=_modality_table(ds),
-        warnings=(BURNT_IN,) if burnt_in else (),
+        warnings=((BURNT_IN,) if burnt_in else ()) + notes,
     )  # fmt: skip
 
 

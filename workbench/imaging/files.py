@@ -10,6 +10,7 @@ import os
 import stat
 import tempfile
 import threading
+import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ class Content:
     def __init__(self, path: Path, size: int, stamp: int, inflated: IO[bytes] | None = None) -> None:
         self._path, self.size, self._stamp, self._inflated = path, size, stamp, inflated
         self._lock = threading.Lock()
+        if inflated is not None:
+            weakref.finalize(self, inflated.close)
 
     def __repr__(self) -> str:
         return f"Content({self.size} bytes)"
