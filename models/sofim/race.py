@@ -11,6 +11,7 @@ The configuration is described in `race_config.py`, units in `race_lanes.py`. No
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -164,7 +165,7 @@ class Race:
             if points:
                 yield {"kind": "points", "lanes": points}
             if self.measured:
-                yield {"kind": "eval", "lanes": {lane_id: vars(now).copy() for lane_id, now in self.measured.items()}}
+                yield {"kind": "eval", "lanes": {lane_id: _plain(vars(now)) for lane_id, now in self.measured.items()}}
                 self.measured = {}
         if not self.paused or at_once:
             if self._due("inside", INSIDE_EVERY_S, at_once=at_once) and (lanes := self._inside()):
@@ -178,11 +179,12 @@ class Race:
         return {name: values[first:last].tolist() for name, values in lane.curve.items()}
 
     def _inside(self) -> dict[str, dict[str, float]]:
-        return {lane.id: lane.inside() for lane in self.lanes if lane.has_inside and lane.step}
+        return {lane.id: _plain(lane.inside()) for lane in self.lanes if lane.has_inside and lane.step}
 
     def _keep_pace(self, started: float) -> None:
-        if self.pace:
-            time.sleep(max(0.0, min(1.0, 1 / self.pace - (time.monotonic() - started))))
+        until = started + min(1.0, 1 / self.pace) if self.pace else started
+        while (left := until - time.monotonic()) > 0 and not self.inbox.stopping:
+            time.sleep(min(PAUSE_NAP_S, left))
 
     def _finish(self) -> Iterator[dict]:
         stopped = self.inbox.stopping
@@ -191,6 +193,11 @@ class Race:
         yield from self._tell(at_once=True)
         files = race_files.write(self.inbox.out, self.lanes, self.config, self.changes)
         yield {"kind": "result", "stopped": stopped, "step": self.tick, "files": files}
+
+
+def _plain(record: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON has no infinity: a number that is none any more, just before its lane leaves, becomes null."""
+    return {name: value if math.isfinite(value) else None for name, value in record.items()}
 
 
 def _shown(arm: Arm, hyper: Mapping[str, float]) -> dict:

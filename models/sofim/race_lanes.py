@@ -91,7 +91,11 @@ class Lane:
 
     def advance(self) -> None:
         """One optimiser step; does nothing once the lane is done."""
-        event = None if self.done else next(self._events, None)
+        try:
+            event = None if self.done else next(self._events, None)
+        except torch.linalg.LinAlgError:  # Nyström-SGD and the full Fisher matrix solve equations; the other lanes go on
+            self._stop("its matrix has no inverse any more")
+            return
         if event is None:
             self.done = True
             return

@@ -183,6 +183,31 @@ def test_an_optimiser_that_blows_up_leaves_and_the_others_finish(tmp_path):
     assert (rows["sgd_momentum"]["diverged"], rows["sgd_momentum"]["best_accuracy"], rows["adam"]["diverged"]) == (1, None, 0)
 
 
+def test_numbers_that_are_none_any_more_are_told_as_null(tmp_path, monkeypatch):
+    monkeypatch.setattr("models.sofim.race_lanes.evaluate", lambda model, split: (math.inf, 0.1))
+    events = run(tmp_path, SMALL | {"arms": ["sofim"]})
+    assert {now["test_loss"] for now in evals(events, "sofim#0")} == {None}
+    assert of(events, "table")[-1]["rows"][0]["median_loss"] is None
+
+
+def test_a_matrix_without_inverse_takes_out_its_lane_alone(tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise torch.linalg.LinAlgError("singular")
+
+    monkeypatch.setattr(torch.linalg, "solve", fail)
+    events = run(tmp_path, SMALL | {"arms": ["fisher_ngd", "adam"]})
+    assert of(events, "diverged") == [{"kind": "diverged", "lane": "fisher_ngd#0", "step": 0, "why": "its matrix has no inverse any more"}]
+    assert points(events, "adam#0", "step")[-1] == 30
+
+
+def test_a_stop_does_not_wait_for_a_slow_pace(tmp_path):
+    box = Box(tmp_path, stop_after=1)
+    events = []
+    for event in race(SMALL | {"pace": 1}, box):
+        events.append(event)
+    assert events[-1]["step"] == 1
+
+
 def test_targets_are_told_once_at_the_first_measurement_that_reaches_them(tmp_path):
     config = SMALL | {"targets": {"test_accuracy": 0.9, "train_loss": 0.0, "test_loss": None}, "steps": 60}
     events = run(tmp_path, config)
