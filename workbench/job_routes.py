@@ -25,29 +25,32 @@ def router(context: Context, signed_in: Callable[[Request], str | None]) -> APIR
     """Routes over `context.jobs`. `signed_in` gives the login name, '' where no login is asked for, None for a stranger."""
     routes = APIRouter(prefix="/lightbox/jobs")
 
-    def own(job_id: str, request: Request) -> Job:
+    def own(job_id: str, request: Request) -> None:
         name = signed_in(request)
         if name is None:
             raise HTTPException(401, "Please log in first.")
         request.state.username = name
-        try:
-            return context.own_job(job_id, request)
-        except JobNotFound as missing:
-            raise HTTPException(404, str(missing)) from None
+        context.own_job(job_id, request)
 
     @routes.get("/{job_id}/events")
     def events(job_id: str, request: Request, after: int = 0) -> dict[str, Any]:
-        own(job_id, request)
-        page = context.jobs.events(job_id, max(0, after), PAGE_BYTES)
+        try:
+            own(job_id, request)
+            page = context.jobs.events(job_id, max(0, after), PAGE_BYTES)
+        except JobNotFound as missing:
+            raise HTTPException(404, str(missing)) from None
         return {"events": page.events, "cursor": page.cursor, "finished": page.finished, "job": state(page.job)}
 
-    @routes.get("/{job_id}/files/{name}")
+    @routes.get("/{job_id}/files/{name:path}")
     def file(job_id: str, name: str, request: Request) -> FileResponse:
-        own(job_id, request)
-        path = context.jobs.result(job_id).get(name)
+        try:
+            own(job_id, request)
+            path = context.jobs.result(job_id).get(name)  # a look-up among the files that are there: no path is built from what was asked
+        except JobNotFound as missing:
+            raise HTTPException(404, str(missing)) from None
         if path is None:
             raise HTTPException(404, "This job has no such file, or it is not finished yet.")
-        return FileResponse(path, media_type=mimetypes.guess_type(name)[0] or "application/octet-stream", filename=name)
+        return FileResponse(path, media_type=mimetypes.guess_type(name)[0] or "application/octet-stream", filename=path.name)
 
     return routes
 

@@ -40,10 +40,11 @@ def create_app(settings: Settings) -> FastAPI:
     context = Context.open(settings)
     app = FastAPI(title="Lightbox", version=workbench.__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
     app.state.context, app.state.served = context, threading.Event()
-    app.add_middleware(headers.SafeHeaders, framed=bool(settings.space_id), served=app.state.served)
+    # There even when no origin is listed: without it, Gradio would let in every origin that asks under a public name.
+    app.add_middleware(CORSMiddleware, allow_origins=list(settings.allow_origins), allow_methods=["GET", "POST"], allow_headers=["*"])
     app.add_middleware(VisitorCookie)
-    if settings.allow_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=list(settings.allow_origins), allow_methods=["GET", "POST"], allow_headers=["*"])
+    app.add_middleware(headers.SafeHeaders, framed=bool(settings.space_id), served=app.state.served)
+    app.add_exception_handler(Exception, headers.accident(framed=bool(settings.space_id)))
 
     @app.get("/health")
     def health() -> dict[str, object]:
@@ -70,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
         footer_links=["api"],
         ssr_mode=False,
         mcp_server=False,
-        app_kwargs={"docs_url": None, "redoc_url": None},
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
     )
 
 

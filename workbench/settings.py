@@ -34,7 +34,10 @@ def _default_home() -> Path:
 class Settings(BaseSettings):
     """Read once at start; every field is `WORKBENCH_<NAME>` in the environment unless its aliases say otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="WORKBENCH_", frozen=True, env_ignore_empty=True, populate_by_name=True)
+    # values are hidden in error messages: one of them holds passwords
+    model_config = SettingsConfigDict(
+        env_prefix="WORKBENCH_", frozen=True, env_ignore_empty=True, populate_by_name=True, hide_input_in_errors=True
+    )
 
     host: str = Field(
         "",
@@ -83,10 +86,13 @@ class Settings(BaseSettings):
     def _split_users(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        pairs = [part.partition(":") for part in value.split(",") if part.strip()]
-        if any(not name.strip() or not password for name, _, password in pairs):
+        parts = [part.partition(":") for part in value.split(",") if part.strip()]
+        pairs = [(name.strip(), password) for name, _, password in parts]
+        if not all(name and password for name, password in pairs) or (value.strip() and not pairs):
             raise ValueError("WORKBENCH_USERS must read name:password, several separated by commas; check the value and start again.")
-        return tuple((name.strip(), SecretStr(password)) for name, _, password in pairs)
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("WORKBENCH_USERS names somebody twice; give every person one name and one password.")
+        return tuple((name, SecretStr(password)) for name, password in pairs)
 
     @field_validator("allow_origins", mode="before")
     @classmethod

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
+
+from starlette.requests import cookie_parser
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -59,8 +60,9 @@ class VisitorCookie:
     @staticmethod
     def _known(scope: Scope) -> bool:
         raw = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
-        jar = SimpleCookie(raw.decode("latin-1"))
-        return from_cookies({name: morsel.value for name, morsel in jar.items()}) is not None
+        return (
+            from_cookies(cookie_parser(raw.decode("latin-1"))) is not None
+        )  # read as the routes read it, whatever other cookies look like
 
 
 def _is_https(scope: Scope) -> bool:

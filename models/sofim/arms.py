@@ -3,8 +3,8 @@
 ``ARMS`` is the one list; the race, the study, the landscape and the screen read it. PyTorch is imported only when an arm is
 built, so that the screen can list the arms without it.
 
-Fairness (spec §5, inferred protocol): every arm is tuned over the same number of grid points, ``GRID_POINTS``, spread over the
-knobs that its authors call important.
+Fairness (spec §5, inferred protocol): every arm is tuned over the same number of grid points, ``GRID_POINTS``: four learning
+rates over two decades around the usual one, times three values of its second most important knob.
 
 Words of memory are *counted* from the update rule, not measured: one word is one number read or written, each vector is moved
 as few times as the rule allows, and a gradient costs 3 d words (weights read forward, weights read again backward, gradient
@@ -114,7 +114,7 @@ def _streaming(update_words: float) -> tuple[Callable[[int, float], float], str]
 _ETA_HELP = "Learning rate η: the step is proportional to it."
 _BETA = Hyper("beta", "Memory β", 0.9, (), "How much of the averaged gradient is kept from step to step.")
 _RHO = Hyper(
-    "rho", "Distrust of the curvature ρ", 0.5, (0.01, 0.1, 1.0), "Large ρ: plain momentum. Small ρ: long steps where gradients are small."
+    "rho", "Distrust of the curvature ρ", 0.5, (0.1, 0.5, 2.0), "Large ρ: plain momentum. Small ρ: long steps where gradients are small."
 )
 _SOFIM = (Hyper("lr", "Learning rate η", 0.1, _log(0.01, 1.0, 4), _ETA_HELP), _RHO, _BETA)
 
@@ -193,7 +193,7 @@ _ALL = (
         "SGD with momentum",
         3,
         (
-            Hyper("lr", "Learning rate η", 0.05, _log(0.001, 1.0, 4), _ETA_HELP),
+            Hyper("lr", "Learning rate η", 0.05, _log(0.003, 0.3, 4), _ETA_HELP),
             Hyper("momentum", "Momentum μ", 0.9, (0.8, 0.9, 0.95), "How much of the last step is carried on."),
         ),
         _sgd_momentum,
@@ -205,7 +205,7 @@ _ALL = (
         "Adam",
         4,
         (
-            Hyper("lr", "Learning rate η", 1e-3, _log(1e-4, 0.1, 4), _ETA_HELP),
+            Hyper("lr", "Learning rate η", 1e-3, _log(3e-4, 0.03, 4), _ETA_HELP),
             Hyper("beta1", "Memory β₁", 0.9, (0.8, 0.9, 0.95), "Memory of the averaged gradient."),
             Hyper("beta2", "Memory β₂", 0.999, (), "Memory of the averaged squared gradient."),
         ),
@@ -232,7 +232,7 @@ _ALL = (
         "AdaHessian",
         6,
         (
-            Hyper("lr", "Learning rate η", 0.1, _log(0.01, 1.0, 4), _ETA_HELP),
+            Hyper("lr", "Learning rate η", 0.1, _log(0.005, 0.5, 4), _ETA_HELP),
             Hyper("power", "Power of the curvature", 1.0, (0.5, 0.75, 1.0), "1: divide by the curvature; 0.5: by its root."),
         ),
         _adahessian,

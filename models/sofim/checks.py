@@ -202,7 +202,7 @@ LAWS: tuple[Law, ...] = (
 )  # fmt: skip
 
 
-def run_all() -> list[Check]:
+def checks() -> list[Check]:
     """Runs every law; a law that is not kept comes back with ``passed=False``."""
     results = []
     for law in LAWS:

@@ -78,6 +78,6 @@ def run(
 
 def checks() -> list[Check]:
     """The live checks of the Learn drawer: this oracle and the laws of spec §8 against the real optimiser, under a second in all."""
-    from models.sofim.checks import run_all
+    from models.sofim.checks import checks as run_laws
 
-    return run_all()
+    return run_laws()

@@ -119,7 +119,7 @@ def test_nothing_chosen_is_answered_with_a_sentence_and_nothing_is_lost(race: Pa
     for label in ("SOFIM", "SGD with momentum", "Adam"):
         race.get_by_label(label, exact=True).uncheck()
     race.click("#sofim_race_start")
-    expect(race.locator("[data-testid=toast-text], .toast-text").first).to_contain_text("Choose at least one optimiser")
+    expect(race.locator(".toast-message-text").first).to_contain_text("Choose at least one optimiser")
     assert race.is_visible("#sofim_race_start")
 
 

@@ -52,7 +52,12 @@ class Controls:
             return gr.HTML(job={"id": job.id}), job.id
 
         self.start.click(
-            begin, [self.keep, self.job, *inputs], [board, self.job], show_progress="hidden", api_visibility="private", queue=False
+            begin,
+            [self.keep, self.job, *inputs],
+            [board, self.job],
+            show_progress="hidden",
+            api_visibility="private",
+            concurrency_limit=None,  # through the queue: Gradio shows the sentence of an error only there
         )
 
         def halt(request: gr.Request, job: str) -> None:
