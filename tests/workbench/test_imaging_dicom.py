@@ -8,6 +8,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pydicom
 import pytest
@@ -72,7 +73,7 @@ GREY_FILES = [
     "693_J2KI.dcm", "J2K_pixelrep_mismatch.dcm", "rtdose.dcm", "rtdose_rle.dcm", "liver_1frame.dcm", "examples_overlay.dcm",
 ]  # fmt: skip
 COLOUR_FILES = [
-    "ExplVR_BigEnd.dcm", "SC_rgb_jpeg_dcmtk.dcm", "SC_rgb_small_odd.dcm", "SC_rgb_small_odd_big_endian.dcm", "SC_rgb_rle_2frame.dcm",
+    "ExplVR_BigEnd.dcm", "SC_rgb_jpeg_dcmtk.dcm", "SC_rgb_small_odd.dcm", "SC_rgb_small_odd_big_endian.dcm", "SC_rgb_rle_2frame.dcm", "SC_rgb_rle_16bit_2frame.dcm",
     "SC_rgb_gdcm_KY.dcm", "SC_rgb_jls_lossy_sample.dcm", "SC_ybr_full_422_uncompressed.dcm", "SC_rgb_dcmtk_+eb+cy+np.dcm",
     "GDCMJ2K_TextGBR.dcm", "examples_rgb_color.dcm", "examples_ybr_color.dcm", "examples_jpeg2k.dcm",
 ]  # fmt: skip
@@ -140,10 +141,8 @@ def test_deflated_file_and_twelve_bit_jpeg_load():
 
 
 def test_single_frame_of_many_is_decoded(monkeypatch):
-    from pydicom.pixels.decoders.base import DecodeRunner
-
-    decoded, plain = [], DecodeRunner._decode_frame
-    monkeypatch.setattr(DecodeRunner, "_decode_frame", lambda self, src: decoded.append(1) or plain(self, src))
+    decoded, plain = [], imagecodecs.dicomrle_decode
+    monkeypatch.setattr(imagecodecs, "dicomrle_decode", lambda *data, **more: decoded.append(1) or plain(*data, **more))
     study = load(packaged("SC_rgb_rle_2frame.dcm"), frame=1)
     assert (study.frames, study.frame, len(decoded)) == (2, 1, 1)
 
@@ -254,6 +253,14 @@ def test_deflated_and_run_length_written_here_read_back(tmp_path):
     ds = made()
     ds.compress(RLELossless)
     np.testing.assert_array_equal(load(written(ds, tmp_path / "b.dcm")).pixels, STORED)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint16, np.uint8])
+def test_run_length_keeps_signs(tmp_path, dtype):
+    stored = np.arange(-60, 60).reshape(10, 12).astype(dtype)
+    ds = made(stored)
+    ds.compress(RLELossless)
+    np.testing.assert_array_equal(load(written(ds, tmp_path / "a.dcm")).pixels, stored)
 
 
 def test_floating_point_pixels(tmp_path):

@@ -1,7 +1,7 @@
 """DICOM through pydicom 3: header facts, then one frame decoded at a time.
 
 Order of work: walk the structure (dicom_scan) → read the listed tags only (dicom_header) → hold size × bits × frames against the file's
-real size → decode the asked frame. JPEG and JPEG 2000 go to Pillow first, JPEG-LS and lossless JPEG to GDCM, run-length to pydicom itself,
+real size → decode the asked frame. JPEG and JPEG 2000 go to Pillow first, JPEG-LS and lossless JPEG to GDCM; run-length,
 12-bit JPEG and high-throughput JPEG 2000 to imagecodecs. Deflated data sets are unpacked by this project's bounded inflate, since
 pydicom would unpack them whole. Known deviations: overlays are not drawn, and a dose grid keeps its stored numbers.
 """
@@ -24,6 +24,7 @@ from workbench.imaging.dicom_scan import (
     PIXEL_KEYWORDS,
     Encoding,
     PixelElement,
+    check_fragments,
     find_pixels,
     guess_encoding,
     read_preface,
@@ -36,6 +37,7 @@ from workbench.imaging.windows import FULL_8_BIT, automatic
 _NO_PICTURE = "This DICOM file holds no picture (it may be a report, a plan or a list of other files); please choose an image file."
 _CODING = "This DICOM picture is compressed in a way that cannot be read here; please export it uncompressed or as JPEG 2000."
 _JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+_RUN_LENGTH = "1.2.840.10008.1.2.5"
 _HIGH_THROUGHPUT = tuple(f"1.2.840.10008.1.2.4.20{number}" for number in (1, 2, 3))
 _NO_END = "The compressed picture lacks its end mark, so its lower part may be missing."
 
@@ -107,8 +109,6 @@ class DicomReader:
         size = declared_size(data)
         if size and (size.rows, size.columns) != (rows, columns):
             raise InputRefused("The DICOM header and its compressed picture disagree about the size; please export the picture again.")
-        if handle.seek(0, 2) < self.pixels.offset + len(data):
-            raise InputRefused(CUT_SHORT)
         check_scans(data, limits=self.limits)
         check_ratio(rows * columns * self.header.samples * math.ceil(self.header.bits / 8), len(data), limits=self.limits)
         jpeg = data[:2] == b"\xff\xd8" or data[:2] == b"\xff\x4f"
@@ -130,6 +130,23 @@ class DicomReader:
             raise InputRefused(_CODING)
         return array
 
+    def _run_length(self, handle: BinaryIO, frame: int) -> np.ndarray:
+        """Run-length frames: unpacked no further than the frame's size by imagecodecs, then laid out by pydicom."""
+        from imagecodecs import dicomrle_decode
+        from pydicom.pixels import get_decoder
+        from pydicom.uid import ExplicitVRLittleEndian
+
+        if self.header.bits < 8:
+            raise InputRefused(_CODING)
+        size = self.header.rows * self.header.columns * self.header.samples * self.header.bits // 8
+        data = dicomrle_decode(self._encoded(handle, frame), np.dtype(f"<u{self.header.bits // 8}"), out=size)
+        if len(data) < size:
+            raise InputRefused(CUT_SHORT)
+        options = {**self.options, "transfer_syntax_uid": ExplicitVRLittleEndian, "number_of_frames": 1, "pixel_vr": "OW"}
+        # run-length frames hold one colour after the other whatever the header says (PS3.5 annex G)
+        options |= {"planar_configuration": 1} if self.header.samples > 1 else {}
+        return get_decoder(ExplicitVRLittleEndian).as_array(bytes(data), index=0, raw=False, **options)[0]
+
     def _stored(self, handle: BinaryIO, frame: int) -> np.ndarray:
         """Stored values (H, W) or RGB (H, W, 3) as pydicom gives them."""
         from pydicom.pixels import get_decoder
@@ -137,6 +154,8 @@ class DicomReader:
         syntax = str(self.options["transfer_syntax_uid"])
         if syntax in _HIGH_THROUGHPUT or (syntax == _JPEG_EXTENDED and self.options.get("bits_stored") == 12):
             return self._by_imagecodecs(handle, frame)
+        if syntax == _RUN_LENGTH:
+            return self._run_length(handle, frame)
         try:
             decoder = get_decoder(self.options["transfer_syntax_uid"])
         except NotImplementedError:
@@ -175,6 +194,8 @@ def open_dicom(content: Content, *, limits: Limits) -> DicomReader:
         pixels = find_pixels(handle, start, size=content.size, encoding=encoding, wanted=tags, limits=limits)
         if pixels is None:
             raise InputRefused(_NO_PICTURE)
+        if pixels.length is None:
+            check_fragments(handle, pixels, size=content.size, limits=limits)
         handle.seek(start)
         dataset = read_dataset(handle, *encoding, stop_when=lambda tag, vr, length: tag in PIXEL_KEYWORDS, specific_tags=list(tags))
     header = read_header(dataset)

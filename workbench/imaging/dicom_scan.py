@@ -20,6 +20,8 @@ EXPLICIT_LITTLE, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG_FORM = frozenset((b"OB", b"OD", b"OF", b"OL", b"OW", b"OV", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _OPAQUE = frozenset((b"OB", b"OW", b"OF", b"OD", b"OL", b"OV"))
+# the sequences that dicom_header opens; in implicit encoding only the tag tells that they are sequences
+SEQUENCES = frozenset((0x00283000, 0x00283010, 0x00186011, 0x52009229, 0x52009230, 0x00289110, 0x00289132, 0x00289145))
 CUT_SHORT = "The DICOM file is cut short: it holds less than its header says; please copy or export it again."
 
 
@@ -121,7 +123,7 @@ def find_pixels(
 ) -> PixelElement | None:
     """Walk the data set at `start` up to the picture → its place, or None when there is none.
 
-    `wanted` are the tags that will be read into memory later; their lengths are held against the limits here.
+    `wanted` are the tags that will be read into memory later: their lengths are held against the limits, and their nested entries counted.
     Raises InputRefused when lengths pass the end of the file, or nesting, number or size of elements pass the limits.
     """
     handle.seek(start)
@@ -134,22 +136,34 @@ def find_pixels(
                 raise InputRefused(CUT_SHORT)
             return PixelElement(PIXEL_KEYWORDS[token.tag], token.vr.decode() if token.vr else None, at, length)
         if token.length == UNDEFINED:
-            _pass_sequence(walker, token, size=size, limits=limits)
+            _pass_sequence(walker, token, size=size, inward=token.tag in wanted, limits=limits)
         elif at + token.length > size:
             raise InputRefused(CUT_SHORT)
-        elif token.tag in wanted and token.length > limits.max_header_value_bytes:
-            raise InputRefused("An entry of the DICOM header is far larger than real ones are; please export the picture again.")
+        elif token.tag in wanted:
+            _check_wanted(walker, token, size=size, limits=limits)
         else:
             walker.skip(token.length)
     return None
 
 
-def _pass_sequence(walker: _Walker, outer: _Token, *, size: int, limits: Limits) -> None:
-    """Go past a sequence of undefined length, with all that is nested in it, without recursion.
+def _check_wanted(walker: _Walker, token: _Token, *, size: int, limits: Limits) -> None:
+    """Go past an element that will be read later, refusing it when reading it would cost too much."""
+    listed = token.tag in SEQUENCES or token.vr == b"SQ"
+    if token.length > (limits.max_header_sequence_bytes if listed else limits.max_header_value_bytes):
+        raise InputRefused("An entry of the DICOM header is far larger than real ones are; please export the picture again.")
+    if listed:
+        _pass_sequence(walker, token, size=size, inward=True, limits=limits)
+    else:
+        walker.skip(token.length)
+
+
+def _pass_sequence(walker: _Walker, outer: _Token, *, size: int, inward: bool, limits: Limits) -> None:
+    """Go past a sequence with all that is nested in it, without recursion.
 
     `open_ends` holds one entry per open sequence or item: the position where it ends, or None when a delimiter will end it.
+    `inward` tells to enter nested sequences of known length too, because they will be read later.
     """
-    open_ends: list[int | None] = [None]
+    open_ends: list[int | None] = [None if outer.length == UNDEFINED else walker.tell() + outer.length]
     opaque = [outer.vr in _OPAQUE]  # fragments of a compressed picture: bytes, not elements
     while open_ends:
         if open_ends[-1] is not None and walker.tell() >= open_ends[-1]:
@@ -158,12 +172,36 @@ def _pass_sequence(walker: _Walker, outer: _Token, *, size: int, limits: Limits)
         token = walker.next()
         if token is None or (token.length != UNDEFINED and walker.tell() + token.length > size):
             raise InputRefused(CUT_SHORT)
+        nested = (token.tag == _ITEM and not opaque[-1]) or (inward and (token.vr == b"SQ" or token.tag in SEQUENCES))
         if token.tag in (_ITEM_END, _SEQUENCE_END):
             open_ends.pop(), opaque.pop()
-        elif token.length == UNDEFINED or (token.tag == _ITEM and not opaque[-1]):
+        elif token.length == UNDEFINED or nested:
             open_ends.append(None if token.length == UNDEFINED else walker.tell() + token.length)
             opaque.append(token.vr in _OPAQUE)
             if len(open_ends) > 2 * limits.max_depth:  # each level is a sequence and an item
                 raise InputRefused("The DICOM header nests lists inside lists deeper than real ones do; please export the picture again.")
         else:
             walker.skip(token.length)
+
+
+def check_fragments(handle: BinaryIO, pixels: PixelElement, *, size: int, limits: Limits) -> None:
+    """Walk the parts of a compressed picture by their lengths: the offset table first, then the fragments (PS3.5 section A.4).
+
+    Raises InputRefused when a part passes the end of the file, or their number or the table's size passes the limits.
+    """
+    handle.seek(pixels.offset)
+    header, table = Struct("<HHL"), True
+    for _ in range(limits.max_fragments):
+        head = handle.read(8)
+        if len(head) < 8:
+            return  # some writers leave the end mark out
+        group, number, length = header.unpack(head)
+        if group << 16 | number == _SEQUENCE_END:
+            return
+        if handle.tell() + length > size:
+            raise InputRefused(CUT_SHORT)
+        if group << 16 | number != _ITEM or (table and length > 16 * limits.max_frames):
+            raise InputRefused("The compressed picture in the DICOM file is put together wrongly; please export it again.")
+        handle.seek(length, 1)
+        table = False
+    raise InputRefused("The compressed picture in the DICOM file is in far more pieces than real ones are; please export it again.")
