@@ -13,7 +13,7 @@
     const len = new L.Plot(right, { title: "SOFIM’s step length against ‖M̂‖", xLog: true, yLog: true, xLabel: "momentum norm ‖M̂‖", yLabel: "step length", height: 200 });
     let timer = null, k = 0, image = null, hidden = new Set();
 
-    const scene = () => props.scene;
+    const scene = () => (props.scene && props.scene.paths ? props.scene : null);
     const map = () => { const [x0, x1, y0, y1] = scene().bounds, w = canvas.clientWidth, h = canvas.clientHeight; return { w, h, X: (x) => ((x - x0) / (x1 - x0)) * w, Y: (y) => h - ((y - y0) / (y1 - y0)) * h, inv: (px, py) => [x0 + (px / w) * (x1 - x0), y0 + ((h - py) / h) * (y1 - y0)], sx: w / (x1 - x0), sy: h / (y1 - y0) }; };
 
     /* Axes of an ellipse {a, b, angle} (a along angle) in data units, drawn at (x, y) and scaled so that the larger of both is legible. */
@@ -23,7 +23,7 @@
     };
     const draw = () => {
       const s = scene(); if (!s || !canvas.clientWidth) return;
-      const dpr = window.devicePixelRatio || 1, w = canvas.clientWidth, h = Math.round(Math.min(w, 420)); canvas.style.height = `${h}px`;
+      const dpr = window.devicePixelRatio || 1, w = canvas.clientWidth, h = w; canvas.style.height = `${h}px`;
       canvas.width = Math.round(w * dpr); canvas.height = Math.round(h * dpr);
       const g = canvas.getContext("2d"); g.setTransform(dpr, 0, 0, dpr, 0, 0);
       const m = map(); g.fillStyle = L.css("--background-fill-secondary"); g.fillRect(0, 0, w, h);
@@ -33,7 +33,7 @@
         const n = Math.min(k, p.x.length - 1); g.strokeStyle = L.colour(p.colour); g.lineWidth = 2.2; g.setLineDash(L.dash(p.colour)); g.beginPath();
         for (let i = 0; i <= n; i += 1) { const px = m.X(p.x[i]), py = m.Y(p.y[i]); i ? g.lineTo(px, py) : g.moveTo(px, py); } g.stroke(); g.setLineDash([]);
         g.fillStyle = L.colour(p.colour); g.strokeStyle = L.css("--background-fill-primary"); g.lineWidth = 2; g.beginPath(); g.arc(m.X(p.x[n]), m.Y(p.y[n]), 5.5, 0, 7); g.fill(); g.stroke();
-        if (p.diverged && n === p.x.length - 1) { g.font = "bold 15px sans-serif"; g.fillText("×", Math.min(w - 14, Math.max(4, m.X(p.x[n]))), Math.min(h - 6, Math.max(14, m.Y(p.y[n])))); }
+        if (p.diverged !== null && n === p.x.length - 1) { g.font = "bold 15px sans-serif"; g.fillText("×", Math.min(w - 14, Math.max(4, m.X(p.x[n]))), Math.min(h - 6, Math.max(14, m.Y(p.y[n])))); }
       }
       const [sx, sy] = s.start; g.strokeStyle = L.css("--body-text-color"); g.lineWidth = 2; g.beginPath(); g.moveTo(m.X(sx) - 7, m.Y(sy)); g.lineTo(m.X(sx) + 7, m.Y(sy)); g.moveTo(m.X(sx), m.Y(sy) - 7); g.lineTo(m.X(sx), m.Y(sy) + 7); g.stroke();
       const own = s.paths.find((p) => p.metric && p.metric.length && !hidden.has(p.id));
@@ -74,10 +74,12 @@
     };
     play.onclick = () => { if (timer) { halt(); return; } if (k >= +head.max) seek(0); play.textContent = "❚❚ Pause"; timer = setInterval(() => { k >= +head.max ? halt() : seek(Math.min(+head.max, k + Math.max(1, Math.round(+head.max / 120)))); }, 40); };
     head.oninput = () => { halt(); seek(+head.value); };
-    const move = (x, y) => { const [x0, x1, y0, y1] = scene().bounds, at = [Math.min(x1, Math.max(x0, x)), Math.min(y1, Math.max(y0, y))]; props.value = { start: at }; trigger("moved"); };
+    const move = (x, y) => { if (!scene()) return; const [x0, x1, y0, y1] = scene().bounds, at = [Math.min(x1, Math.max(x0, x)), Math.min(y1, Math.max(y0, y))]; props.value = { start: at }; trigger("moved"); };
     canvas.onclick = (e) => move(...map().inv(e.offsetX, e.offsetY));
     canvas.onkeydown = (e) => { const d = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key]; if (!d) return; e.preventDefault(); const [x0, x1, y0, y1] = scene().bounds, [sx, sy] = (props.value && props.value.start) || scene().start; move(sx + (d[0] * (x1 - x0)) / 40, sy + (d[1] * (y1 - y0)) / 40); };
     new ResizeObserver(draw).observe(canvas); L.onTheme(() => scene() && load());
-    watch("scene", load); load();
+    watch("scene", load);
+    text.textContent = "Working it out …";
+    scene() ? load() : trigger("moved");  // the first look is computed only when somebody opens this drawer
   };
 })();

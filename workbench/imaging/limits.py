@@ -27,7 +27,7 @@ class Limits:
     ratio_free_bytes: int = 64 * MEBI  # below this a high ratio does no harm (empty masks)
     ratio_free_volume_bytes: int = 256 * MEBI  # the same for a gzipped volume; label maps are long runs of nothing
     max_depth: int = 16  # DICOM sequences inside sequences
-    max_elements: int = 400_000  # DICOM elements before the picture; 2,000 frames of enhanced MR need about 120,000
+    max_elements: int = 250_000  # DICOM elements before the picture; 2,000 frames of enhanced MR need about 120,000
     max_header_value_bytes: int = MEBI  # one DICOM number, code or colour table
     max_header_sequence_bytes: int = 64 * MEBI  # one DICOM sequence, such as the facts of 2,000 frames
     max_fragments: int = 100_000  # pieces of a compressed DICOM picture

@@ -250,6 +250,18 @@ def test_ticks_and_events_keep_to_the_pace_asked_for(tmp_path):
         ({"arms": "sofim"}, "Choose at least one optimiser"),
         ({"arms": ["sofim", "sofim"]}, "SOFIM is in the race twice"),
         ({"arms": ["newton"]}, "There is no optimiser called 'newton'"),
+        ({"task": ["digits_mlp"]}, "There is no task called"),
+        ({"arms": [{"id": {}}]}, "There is no optimiser called '{}'"),
+        ({"arms": [None, 3]}, "There is no optimiser called 'None'"),
+        ({"arms": [{"id": "sofim", "lr": 10**400}]}, "lr of SOFIM must be a number"),
+        ({"arms": [{"id": "lbfgs", "history": 10**5}]}, "history of L-BFGS must lie between 1 and 100"),
+        ({"arms": [{"id": "nystrom_sgd", "columns": 2.5}]}, "columns of Nyström-SGD must be a whole number"),
+        ({"steps": 10**400}, "Steps must be a whole number"),
+        ({"steps": math.nan}, "Steps must be a whole number"),
+        ({"seeds": {"a": 1}}, "Seeds must be a list"),
+        ({"targets": [0.9]}, "Targets must be given by name"),
+        ({"changes": "all"}, "Recorded changes must be a list"),
+        ({"changes": [{"arm": []}]}, "A recorded change must name an optimiser"),
         ({"arms": [{"id": "sofim", "rho": 0}]}, "rho of SOFIM must be above 0"),
         ({"arms": [{"id": "sofim", "beta": 1}]}, "beta of SOFIM must be at least 0 and below 1"),
         ({"arms": [{"id": "adam", "rho": 1}]}, "Adam has no setting called 'rho'"),
@@ -270,6 +282,13 @@ def test_ticks_and_events_keep_to_the_pace_asked_for(tmp_path):
 def test_a_configuration_that_cannot_be_raced_is_refused_in_a_sentence(change, sentence):
     with pytest.raises(ConfigRefused, match=f"^{sentence}"):
         read(SMALL | change)
+
+
+def test_a_task_that_needs_a_gpu_is_refused_where_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr("models.sofim.tasks._gpu_here", lambda: False)
+    monkeypatch.setattr("models.shared.data.is_here", lambda name: True)
+    with pytest.raises(ConfigRefused, match=r"^This task needs a GPU"):
+        next(race({"task": "vit_gpu", "arms": ["sofim"]}, Box(tmp_path)))
 
 
 def test_a_race_too_long_to_keep_is_refused():

@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import gradio as gr
 
+from models.sofim.race_config import MOST_SEEDS, number, read
 from workbench.context import Context
 from workbench.jobs import JobNotFound
 from workbench.tabs.sofim.names import race_title
 
 WORK = "models.sofim.race:race"
 WAIT_S = 120.0
+MOST_BYTES = 2**53  # no record of a run is longer, and beyond it numbers sent as JSON are no longer exact
+
+
+def race_config(task: str, optimisers: list[str], steps: float, seeds: float, settings: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """The configuration of a race from a program's arguments, refused here (ValueError with a sentence) before a run is spent on it."""
+    if not isinstance(optimisers, list) or not all(isinstance(arm, str) for arm in optimisers):
+        raise ValueError('optimisers must be a list of names, such as ["sofim", "adam"].')
+    if not isinstance(settings, dict) or not all(isinstance(own, dict) for own in settings.values()):
+        raise ValueError('settings must give, for each optimiser, its settings by name, such as {"sofim": {"lr": 0.1}}.')
+    strangers = [arm for arm in settings if arm not in optimisers]
+    if strangers:
+        raise ValueError(f"settings speaks of {strangers[0]!r}, which is not among the optimisers of this race.")
+    repeats = number(seeds, "seeds", 1, MOST_SEEDS, whole=True)
+    arms = [{**settings.get(arm, {}), "id": arm} for arm in optimisers]
+    config = {"task": task, "arms": arms, "steps": steps, "seeds": list(range(repeats))}
+    read(config)
+    return config
 
 
 def publish(context: Context) -> None:
     """Register the functions with the Blocks being built."""
 
     def start(task: str, optimisers: list[str], steps: int, seeds: int, settings: dict, request: gr.Request) -> str:
-        arms = [{"id": arm, **settings.get(arm, {})} for arm in optimisers]
-        config = {"task": task, "arms": arms, "steps": int(steps), "seeds": list(range(int(seeds)))}
         try:
-            return context.start(WORK, config, request, title=race_title(config), keep=False).id
-        except (KeyError, ValueError) as refused:
+            config = race_config(task, optimisers, steps, seeds, settings)
+            return context.start(WORK, config, request, title=race_title(config)).id
+        except ValueError as refused:
             raise gr.Error(str(refused), print_exception=False) from None
 
     def sofim(
@@ -90,7 +108,10 @@ def publish(context: Context) -> None:
             New events, the next cursor, the state, and whether it is finished.
         """
         _own(context, job, request)
-        page = context.jobs.events(job, int(after))
+        try:
+            page = context.jobs.events(job, number(after, "after", 0, MOST_BYTES, whole=True))
+        except (JobNotFound, ValueError) as refused:
+            raise gr.Error(str(refused), print_exception=False) from None
         return {"events": page.events, "cursor": page.cursor, "state": page.job.state, "finished": page.finished}
 
     def sofim_stop(request: gr.Request, job: str) -> dict:
