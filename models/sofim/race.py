@@ -23,7 +23,7 @@ from models.shared import data as datasets
 from models.shared.training import pick_device
 from models.sofim import race_files
 from models.sofim.arms import Arm
-from models.sofim.race_config import Change, ConfigRefused, RaceConfig, hyper_value, number, read
+from models.sofim.race_config import Change, ConfigRefused, RaceConfig, check_runs_here, hyper_value, number, read
 from models.sofim.race_lanes import Lane, Measured, Rows
 
 POINTS_EVERY_S, INSIDE_EVERY_S, TABLE_EVERY_S = 0.1, 0.2, 1.0  # about ten times a second the eye sees something move
@@ -212,5 +212,6 @@ def race(config: Mapping[str, object], inbox: Inbox) -> Iterator[dict]:
     first event. The last event names the files written into `inbox.out`.
     """
     checked = read(config)
+    check_runs_here(checked.task)
     torch.set_num_threads(checked.threads)
     yield from Race(checked, inbox).run()

@@ -10,17 +10,17 @@ while an earlier race ran, so that its numbers come out again).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from models.sofim.arms import ARMS
-from models.sofim.tasks import TASKS, Task
+from models.sofim.tasks import TASKS, Task, availability
 
 TARGETS = ("train_loss", "test_loss", "test_accuracy")
 KEYS = ("task", "arms", "batch", "steps", "seeds", "targets", "eval_every", "device", "threads", "pace", "changes")
 MOST_STEPS, MOST_SEEDS, MOST_BATCH = 20_000, 10, 4096
-MOST_LANE_STEPS = 1_000_000  # every point of every lane is kept for the table people take away
+MOST_CHANGES = 1000
+MOST_LANE_STEPS = 300_000  # every point of every lane is kept and written: about 50 MB of table at this length
 IN_ZERO_ONE = ("beta", "beta1", "beta2", "momentum")  # memories: 0 forgets at once, 1 never takes anything in
 WHOLE = {"history": 100, "columns": 100, "refresh": 1000}  # counted knobs and their upper ends, which keep memory in bounds
 
@@ -80,11 +80,32 @@ class RaceConfig:
         }
 
 
+def _plain_number(value: object) -> bool:
+    # Beyond 1e300 a whole number no longer fits a float, and nothing here is that large.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300  # not true of NaN either
+
+
+def task_of(name: object) -> Task:
+    """The task of that id, or the sentence that names those there are."""
+    if not isinstance(name, str) or name not in TASKS:
+        raise ConfigRefused(f"There is no task called {str(name)[:40]!r}; choose one of {', '.join(TASKS)}.")
+    return TASKS[name]
+
+
+def check_runs_here(task: Task) -> None:
+    """Refuses a task whose data is here but not its GPU; absent data is said by the data set itself, with the place it belongs."""
+    from models.shared import data
+
+    status = availability(task)
+    if not status.here and data.is_here(task.dataset):
+        raise ConfigRefused(status.reason)
+
+
 def number(value: object, name: str, low: float, high: float, *, whole: bool = False) -> float:
     """A finite number within [low, high] (a whole one if asked), or the sentence that says what was wrong."""
     kind = "a whole number" if whole else "a number"
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or (whole and value != int(value)):
-        raise ConfigRefused(f"{name} must be {kind}, but it is {value!r}.")
+    if not _plain_number(value) or (whole and value != int(value)):
+        raise ConfigRefused(f"{name} must be {kind}, but it is {str(value)[:40]!r}.")
     if not low <= value <= high:
         raise ConfigRefused(f"{name} must lie between {low:g} and {high:g}, but it is {value:g}.")
     return int(value) if whole else float(value)
@@ -95,7 +116,7 @@ def hyper_value(arm_id: str, name: str, value: object) -> float:
     arm = ARMS[arm_id]
     known = [hyper.name for hyper in arm.hypers]
     if name not in known:
-        raise ConfigRefused(f"{arm.label} has no setting called {name!r}; it has {', '.join(known)}.")
+        raise ConfigRefused(f"{arm.label} has no setting called {str(name)[:40]!r}; it has {', '.join(known)}.")
     if name in WHOLE:
         return float(number(value, f"{name} of {arm.label}", 1, WHOLE[name], whole=True))
     checked = number(value, f"{name} of {arm.label}", 0.0, 1e6)
@@ -113,8 +134,8 @@ def _entries(listed: object, task: Task) -> tuple[Entry, ...]:
     for item in listed:
         given = dict(item) if isinstance(item, Mapping) else {"id": item}
         arm_id = given.pop("id", None)
-        if arm_id not in ARMS:
-            raise ConfigRefused(f"There is no optimiser called {arm_id!r}; choose among {', '.join(ARMS)}.")
+        if not isinstance(arm_id, str) or arm_id not in ARMS:
+            raise ConfigRefused(f"There is no optimiser called {str(arm_id)[:40]!r}; choose among {', '.join(ARMS)}.")
         if arm_id in entries:
             raise ConfigRefused(f"{ARMS[arm_id].label} is in the race twice; each optimiser can run once.")
         if arm_id in task.without:
@@ -132,7 +153,9 @@ def _seeds(listed: object) -> tuple[int, ...]:
     return seeds
 
 
-def _targets(given: Mapping[str, object]) -> dict[str, float]:
+def _targets(given: object) -> dict[str, float]:
+    if not isinstance(given, Mapping):
+        raise ConfigRefused("Targets must be given by name, such as test_accuracy: 0.95.")
     unknown = [name for name in given if name not in TARGETS]
     if unknown:
         raise ConfigRefused(f"There is no target called {unknown[0]!r}; the targets are {', '.join(TARGETS)}.")
@@ -140,11 +163,13 @@ def _targets(given: Mapping[str, object]) -> dict[str, float]:
     return {name: number(value, f"The target {name}", 0.0, highest[name]) for name, value in given.items() if value is not None}
 
 
-def _changes(listed: Sequence[Mapping], entries: tuple[Entry, ...]) -> tuple[Change, ...]:
+def _changes(listed: object, entries: tuple[Entry, ...]) -> tuple[Change, ...]:
+    if not isinstance(listed, Sequence) or isinstance(listed, str) or len(listed) > MOST_CHANGES:
+        raise ConfigRefused(f"Recorded changes must be a list of at most {MOST_CHANGES}.")
     racing = {entry.id for entry in entries}
     changes = []
     for item in listed:
-        if not isinstance(item, Mapping) or item.get("arm") not in racing:
+        if not isinstance(item, Mapping) or str(item.get("arm")) not in racing:
             raise ConfigRefused("A recorded change must name an optimiser that takes part in the race.")
         step = number(item.get("step"), "The step of a change", 0, MOST_STEPS, whole=True)
         value = hyper_value(item["arm"], str(item.get("name")), item.get("value"))
@@ -157,9 +182,7 @@ def read(config: Mapping[str, object]) -> RaceConfig:
     unknown = [key for key in config if key not in KEYS]
     if unknown:
         raise ConfigRefused(f"A race has no setting called {unknown[0]!r}; the settings are {', '.join(KEYS)}.")
-    if config.get("task") not in TASKS:
-        raise ConfigRefused(f"There is no task called {config.get('task')!r}; choose one of {', '.join(TASKS)}.")
-    task = TASKS[config["task"]]
+    task = task_of(config.get("task"))
     entries = _entries(config.get("arms"), task)
     seeds = _seeds(config.get("seeds", [0]))
     steps = number(config.get("steps", task.steps), "Steps", 1, MOST_STEPS, whole=True)

@@ -22,9 +22,9 @@ import torch
 from models.shared import data as datasets
 from models.shared.training import pick_device
 from models.sofim.arms import ARMS
-from models.sofim.race_config import MOST_BATCH, ConfigRefused, hyper_value, number
+from models.sofim.race_config import MOST_BATCH, ConfigRefused, check_runs_here, hyper_value, number, task_of
 from models.sofim.race_lanes import Lane, Rows
-from models.sofim.tasks import TASKS, Task
+from models.sofim.tasks import Task
 
 if TYPE_CHECKING:
     from models.sofim.race import Inbox
@@ -64,9 +64,7 @@ def read(config: Mapping[str, object]) -> SweepConfig:
     unknown = [key for key in config if key not in KEYS]
     if unknown:
         raise ConfigRefused(f"A heat map has no setting called {unknown[0]!r}; the settings are {', '.join(KEYS)}.")
-    if config.get("task") not in TASKS:
-        raise ConfigRefused(f"There is no task called {config.get('task')!r}; choose one of {', '.join(TASKS)}.")
-    task, arm = TASKS[config["task"]], config.get("arm", "sofim")
+    task, arm = task_of(config.get("task")), config.get("arm", "sofim")
     fitting = [arm_id for arm_id, known in ARMS.items() if {"lr", "rho", "beta"} <= {hyper.name for hyper in known.hypers}]
     if arm not in fitting:
         raise ConfigRefused(f"The heat map needs an optimiser with η, ρ and β: {', '.join(fitting)}; it was asked for {arm!r}.")
@@ -99,6 +97,7 @@ def sweep(config: Mapping[str, object], inbox: Inbox) -> Iterator[dict]:
     training step and leaves the cells done so far. Raises `ConfigRefused` or `DataNotHere` before the first event.
     """
     c = read(config)
+    check_runs_here(c.task)
     torch.set_num_threads(c.threads)
     device, data = pick_device(c.device), datasets.load(c.task.dataset)
     validation = Rows.of(c.task, data.train, data.validation, device)

@@ -60,7 +60,7 @@ def test_the_middle_comes_first_and_corners_last():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"task": None}, "There is no task called None"),
+        ({"task": None}, "There is no task called 'None'"),
         ({"arm": "adam"}, "The heat map needs an optimiser with η, ρ and β"),
         ({"size": 4}, "Cells on a side must lie between 5 and 9"),
         ({"lr": [1, 0.1]}, "The range of lr must go from low to high"),
