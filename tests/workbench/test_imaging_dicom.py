@@ -14,8 +14,9 @@ import pydicom
 import pytest
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_windowing, pixel_array
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless, generate_uid
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, HTJ2KLossless, RLELossless, generate_uid
 
 from workbench.imaging import InputRefused, load
 from workbench.imaging.dicom_header import BURNT_IN, DETECTOR, KEYWORDS, NO_SPACING, ODD_SCALE, SEVERAL_REGIONS, TILES
@@ -260,6 +261,16 @@ def test_run_length_keeps_signs(tmp_path, dtype):
     stored = np.arange(-60, 60).reshape(10, 12).astype(dtype)
     ds = made(stored)
     ds.compress(RLELossless)
+    np.testing.assert_array_equal(load(written(ds, tmp_path / "a.dcm")).pixels, stored)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+def test_high_throughput_jpeg_2000(tmp_path, dtype):
+    stored = (np.arange(64 * 80).reshape(64, 80) * 3).astype(dtype)
+    ds = made(stored)
+    ds.file_meta.TransferSyntaxUID = HTJ2KLossless
+    ds.PixelData = encapsulate([imagecodecs.htj2k_encode(stored)])
+    ds["PixelData"].is_undefined_length = True
     np.testing.assert_array_equal(load(written(ds, tmp_path / "a.dcm")).pixels, stored)
 
 
