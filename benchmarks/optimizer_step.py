@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import time
@@ -21,6 +20,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from models.shared.device import hardware
 from models.sofim import SOFIM
 
 WIDTH = 512
@@ -63,7 +63,7 @@ def time_step_ms(optimizer: torch.optim.Optimizer, device: str) -> float:
 
 
 def measure(params: list[torch.nn.Parameter], repeats: int, device: str) -> dict[str, list[float]]:
-    """Contender → milliseconds of each repeat. One optimiser exists at a time in memory terms; the order turns with each repeat."""
+    """Contender → milliseconds of each repeat. The order turns with each repeat, so that no one always runs after the same neighbour."""
     optimizers = {name: make(params) for name, make in CONTENDERS.items()}
     for optimizer in optimizers.values():
         optimizer.step()
@@ -84,13 +84,12 @@ def report(times: dict[str, list[float]], params: list[torch.nn.Parameter], devi
     for name, values in times.items():
         low, middle, high = statistics.quantiles(values, n=4)
         rows[name] = {"median_ms": middle, "quartile_low_ms": low, "quartile_high_ms": high, "ratio_to_baseline": middle / base}
-    where = torch.cuda.get_device_name() if device != "cpu" else f"{platform.processor() or platform.machine()}"
     return {
         "parameters": sum(p.numel() for p in params),
         "tensors": len(params),
         "threads": torch.get_num_threads(),
         "device": device,
-        "hardware": where,
+        "hardware": hardware(device),
         "torch": torch.__version__,
         "repeats": len(next(iter(times.values()))),
         "rows": rows,

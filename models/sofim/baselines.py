@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from models.sofim.sweeps import choose
+from models.sofim.sweeps import choose, total
 
 Closure = Callable[[], Tensor]
 
@@ -62,8 +62,8 @@ class NormalisedMomentum(torch.optim.Optimizer):
                 grads, moments = [p.grad for p in params], [self._moment(p) for p in params]
                 sweeps = choose(params, grads, None)
                 sums = sweeps.gather(moments, grads, group["beta"], False)
-                walks.append((group["lr"], sweeps, params, moments, grads, sum(sums.moment)))
-        length = sum(norm2 for *_, norm2 in walks) ** 0.5
+                walks.append((group["lr"], sweeps, params, moments, grads, total(sums.moment)))
+        length = total(norm2 for *_, norm2 in walks) ** 0.5
         for lr, sweeps, params, moments, grads, _ in walks:
             scale = _divided(-lr, length)
             sweeps.apply(params, moments, grads, [scale] * len(params), [0.0] * len(params), 0.0)

@@ -1,13 +1,11 @@
-"""Four hills to walk down in two dimensions, and the paths that the real optimisers take on them.
+"""The paths that the real optimisers take down the hills of ``hills``.
 
-Every function is a polynomial with its gradient and Hessian written out, so the same formula serves floats, NumPy grids and tensors. The
-paths come from the classes that train networks, on a two-number tensor; only damped Newton, the judge who knows the true curvature, is
+The paths come from the classes that train networks, on a two-number tensor; only damped Newton, the judge who knows the true curvature, is
 written here: w ← w − η Σᵢ vᵢ(vᵢ·g)/(|λᵢ|+ρ) over the Hessian's eigenvalues λᵢ and directions vᵢ (absolute values, so that it leaves saddles).
 
-Heights are scaled so that slopes at the start are of size 1 or so, as those of networks are: ρ has the units of a slope squared.
-
 Noise stands for small batches: a random push added to each gradient, the same sequence for all competitors. The settings in ``SUGGESTED``
-are each competitor's best of 36 on that hill, chosen by ``best_of_grid``: lowest mean height over the walk, in decades. Listing the hills loads neither PyTorch nor NumPy.
+are each competitor's best of 36 on that hill, chosen by ``best_of_grid``: lowest mean height over the walk, in decades.
+Importing this loads neither PyTorch nor NumPy.
 """
 
 from __future__ import annotations
@@ -19,14 +17,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from models.sofim.arms import ARMS, Hyper, grid
+from models.sofim.hills import LANDSCAPES, Landscape, Point, eigen
 from models.sofim.landscape_settings import SUGGESTED
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
-
-Point = tuple[float, float]
-Matrix = tuple[Point, Point]
 
 FAR = 1e4
 """A path this far from the origin counts as diverged and ends."""
@@ -39,23 +35,6 @@ MOST_STEPS = 5000
 
 
 @dataclass(frozen=True)
-class Landscape:
-    """One hill. f(x, y) → height, grad → (fx, fy), hess → ((fxx, fxy), (fxy, fyy)); bounds x0, x1, y0, y1 of the map; noise the usual push."""
-
-    id: str
-    title: str
-    f: Callable[[Any, Any], Any]
-    grad: Callable[[Any, Any], tuple[Any, Any]]
-    hess: Callable[[float, float], Matrix]
-    start: Point
-    bounds: tuple[float, float, float, float]
-    minima: tuple[Point, ...]
-    lowest: float
-    noise: float
-    about: str
-
-
-@dataclass(frozen=True)
 class Walker:
     """A competitor on the hills: id, label, colour index, knobs."""
 
@@ -64,48 +43,6 @@ class Walker:
     colour: int
     hypers: tuple[Hyper, ...]
 
-
-def _bowl(flat: float, steep: float, degrees: float) -> tuple[Callable, Callable, Callable]:
-    """Half (flat·u² + steep·v²) in axes turned by ``degrees``: f, gradient, Hessian."""
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    xx, xy, yy = flat * c * c + steep * s * s, (flat - steep) * c * s, flat * s * s + steep * c * c
-    return (
-        lambda x, y: 0.5 * (xx * x * x + 2 * xy * x * y + yy * y * y),
-        lambda x, y: (xx * x + xy * y, xy * x + yy * y),
-        lambda x, y: ((xx, xy), (xy, yy)),
-    )
-
-
-_BANANA = (
-    lambda x, y: 0.1 * (1 - x) * (1 - x) + (y - x * x) * (y - x * x),
-    lambda x, y: (-0.2 * (1 - x) - 4 * x * (y - x * x), 2 * (y - x * x)),
-    lambda x, y: ((0.2 - 4 * (y - 3 * x * x), -4 * x), (-4 * x, 2.0)),
-)
-_SADDLE = (
-    lambda x, y: 0.5 * x * x - 0.5 * y * y + 0.25 * y * y * y * y,
-    lambda x, y: (x, y * y * y - y),
-    lambda x, y: ((1.0, 0.0), (0.0, 3 * y * y - 1)),
-)
-
-_ALL = (
-    Landscape(
-        "valley", "Narrow valley", *_bowl(0.05, 3.0, 30.0), (-1.6, -1.5), (-2.0, 2.0, -2.0, 2.0), ((0.0, 0.0),), 0.0, 0.0,
-        "Sixty times steeper across than along, and turned against the axes. Curvature is the same everywhere.",
-    ),
-    Landscape(
-        "rosenbrock", "Rosenbrock's bend", *_BANANA, (-1.3, 2.2), (-2.0, 2.0, -1.0, 3.0), ((1.0, 1.0),), 0.0, 0.0,
-        "A bent valley (factor 10 in place of the classic 100, heights divided by 10). The way along its floor keeps turning.",
-    ),
-    Landscape(
-        "saddle", "Saddle", *_SADDLE, (1.6, 0.02), (-2.0, 2.0, -2.0, 2.0), ((0.0, 1.0), (0.0, -1.0)), -0.25, 0.0,
-        "A pass between two lowest points. Near the pass the slope nearly vanishes, though it is no minimum.",
-    ),
-    Landscape(
-        "noisy_valley", "Noisy valley", *_bowl(0.1, 1.5, -25.0), (-1.7, 1.4), (-2.0, 2.0, -2.0, 2.0), ((0.0, 0.0),), 0.0, 0.2,
-        "A valley whose slope is told wrongly each time, as small batches do. Averaging helps; long steps do not.",
-    ),
-)  # fmt: skip
-LANDSCAPES: dict[str, Landscape] = {landscape.id: landscape for landscape in _ALL}
 
 _NEWTON = Walker(
     "newton",
@@ -306,15 +243,6 @@ def _newton_moves(walk: _Walk, settings: dict[str, float]) -> Iterator[Point]:
             along = settings["lr"] * (vx * gx + vy * gy) / (abs(walk.scale * value) + settings["rho"])
             x, y = x - along * vx, y - along * vy
         yield x, y
-
-
-def eigen(matrix: Matrix) -> tuple[tuple[float, Point], tuple[float, Point]]:
-    """Eigenvalues and unit directions of a symmetric 2×2 matrix, the larger value first."""
-    (a, b), (_, d) = matrix
-    angle = 0.5 * math.atan2(2 * b, a - d)
-    c, s = math.cos(angle), math.sin(angle)
-    middle, half = (a + d) / 2, math.hypot((a - d) / 2, b)
-    return (middle + half, (c, s)), (middle - half, (-s, c))
 
 
 def _sofim_inside(settings: dict[str, float], hill: Landscape, points: list[Point], inside: list[tuple[float, ...]]) -> dict[str, Any]:

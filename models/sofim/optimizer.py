@@ -27,7 +27,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from models.sofim.sweeps import Scalar, Sums, Sweeps, choose, dot
+from models.sofim.sweeps import Scalar, Sums, Sweeps, choose, dot, total
 
 VARIANTS = ("A", "B")
 GRANULARITIES = ("global", "tensor")
@@ -83,15 +83,6 @@ class _Lane:
     sums: Sums
     totals: tuple[Scalar, Scalar, Scalar]  # ‖M‖², M·g, ‖g‖² over the group; the last two are 0 where nobody asked
     correction: float  # 1 − β^t, or 1 without bias correction
-
-
-def _total(values: Iterable[Scalar] | Tensor) -> Scalar:
-    if isinstance(values, Tensor):
-        return values.sum()
-    total = 0.0
-    for value in values:
-        total = total + (value.to(total.device) if isinstance(total, Tensor) and isinstance(value, Tensor) else value)
-    return total
 
 
 class SOFIM(torch.optim.Optimizer):
@@ -175,7 +166,7 @@ class SOFIM(torch.optim.Optimizer):
             group["step"] += 1
         with_gradient = any(g["variant"] == "B" or g["momentum"] == "gradient_only" for g in self.param_groups)
         lanes = [self._first_walk(group, params, with_gradient) for group, params in taking_part if params]
-        step2 = _total(_second_walk(lane, *_shared_sums(lanes, lane.group)) for lane in lanes)
+        step2 = total(_second_walk(lane, *_shared_sums(lanes, lane.group)) for lane in lanes)
         self.last = self._describe(lanes, step2)
         return loss
 
@@ -188,12 +179,12 @@ class SOFIM(torch.optim.Optimizer):
         moments = [self.state[p]["moment"] for p in params]
         sweeps = choose(params, grads, group["foreach"])
         sums = sweeps.gather(moments, grads, group["beta"], with_gradient)
-        totals = tuple(_total(s) for s in sums)
+        totals = tuple(total(s) for s in sums)
         correction = 1.0 - group["beta"] ** group["step"] if group["bias_correction"] else 1.0
         return _Lane(group, params, moments, grads, sweeps, sums, totals, correction)
 
     def _describe(self, lanes: list[_Lane], step2: Scalar) -> StepInfo:
-        norm = _total(lane.totals[0] / lane.correction**2 for lane in lanes) ** 0.5
+        norm = total(lane.totals[0] / lane.correction**2 for lane in lanes) ** 0.5
         step_length = abs(step2) ** 0.5
         group = lanes[0].group
         if group["momentum"] != "full":
@@ -215,7 +206,7 @@ class SOFIM(torch.optim.Optimizer):
                 "The gradients of this step are gone: read grad_norm and alignment before zero_grad() and before the next step."
             )
         with torch.no_grad():
-            return tuple(_total(_float_on_cpu(dot(x, y)) for x, y in pair) for pair in _gradient_pairs(pairs))
+            return tuple(total(_float_on_cpu(dot(x, y)) for x, y in pair) for pair in _gradient_pairs(pairs))
 
 
 def _gradient_pairs(pairs: list[tuple[Tensor, Tensor]]) -> tuple[list[tuple[Tensor, Tensor]], ...]:
@@ -229,8 +220,8 @@ def _float_on_cpu(x: Tensor) -> Scalar:
 def _shared_sums(lanes: list[_Lane], group: dict) -> tuple[Scalar, Scalar]:
     """‖M̂‖² and M̂·g over all groups with a global F, each weighted by ρ(this group)/ρ(that group), which is 1 when they agree."""
     sharing = [(lane, group["rho"] / lane.group["rho"]) for lane in lanes if lane.group["granularity"] == "global"]
-    norm2 = _total(lane.totals[0] * (weight / lane.correction**2) for lane, weight in sharing)
-    return norm2, _total(lane.totals[1] * (weight / lane.correction) for lane, weight in sharing)
+    norm2 = total(lane.totals[0] * (weight / lane.correction**2) for lane, weight in sharing)
+    return norm2, total(lane.totals[1] * (weight / lane.correction) for lane, weight in sharing)
 
 
 def _scales(group: dict, correction: float, norm2: Scalar, cross: Scalar) -> tuple[Scalar, Scalar]:
@@ -259,7 +250,7 @@ def _second_walk(lane: _Lane, norm2: Scalar, cross: Scalar) -> Scalar:
         to_measure = zip(scales, sums.moment, crosses, gradients, strict=True)
     a, b = [s[0] for s in scales], [s[1] for s in scales]
     lane.sweeps.apply(lane.params, lane.moments, lane.grads, a, b, group["lr"] * group["weight_decay"])
-    return _total(x * x * mm + 2 * x * y * mg + y * y * gg for (x, y), mm, mg, gg in to_measure)
+    return total(x * x * mm + 2 * x * y * mg + y * y * gg for (x, y), mm, mg, gg in to_measure)
 
 
 def _refuse_sparse(params: list[Tensor]) -> None:

@@ -18,7 +18,7 @@ Source: inferred engineering; no deviation from the algorithm.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -59,6 +59,16 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
         return torch.dot(a.reshape(-1), b.reshape(-1))
     kind = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
     return torch.dot(a.reshape(-1).to(kind), b.reshape(-1).to(kind))
+
+
+def total(values: Iterable[Scalar] | Tensor) -> Scalar:
+    """Sum of scalars, on the device of the first one; 0 for none."""
+    if isinstance(values, Tensor):
+        return values.sum()
+    whole: Scalar = 0.0
+    for value in values:
+        whole = whole + (value.to(whole.device) if isinstance(whole, Tensor) and isinstance(value, Tensor) else value)
+    return whole
 
 
 def _as_scalar(x: Tensor) -> Scalar:
