@@ -18,7 +18,7 @@ from workbench.parts.theme import theme
 __all__ = ["DRAWERS", "build_site", "head", "theme"]
 
 DRAWERS = ("Explore", "Compare", "Evidence", "Train", "Learn")
-SCRIPTS = ("core.js", "controls.js", "plot.js", "race.js", "landscape.js", "heatmap.js")
+SCRIPTS = ("core.js", "controls.js", "plot.js", "race.js", "landscape.js", "heatmap.js", "stepcurve.js")
 
 _MARK = (
     '<svg viewBox="0 0 34 34" aria-hidden="true"><rect x="1" y="1" width="32" height="32" rx="7" fill="#171a1e"/>'

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const L = window.Lightbox, MAX_DRAWN = 2000;
-  const M = { left: 58, right: 14, top: 12, bottom: 40 };
+  const M = { left: 68, right: 14, top: 12, bottom: 40 };
 
   const niceTicks = (lo, hi, n) => {
     const raw = (hi - lo) / Math.max(1, n), mag = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 2.5, 5, 10].map((k) => k * mag).find((s) => s >= raw) || raw;
@@ -81,7 +81,7 @@
       g.textAlign = "center"; g.textBaseline = "top";
       for (const v of xLog ? logTicks(b.x0, b.x1) : niceTicks(b.x0, b.x1, Math.max(2, Math.floor(w / 110)))) { const x = X(v); if (x > w - right - 8 && w < 300) continue; g.fillText(L.num(v), x, h - bottom + 6); g.beginPath(); g.moveTo(x, h - bottom); g.lineTo(x, h - bottom + 4); g.stroke(); }
       g.fillText(this.opts.xLabel || "", (left + w - right) / 2, h - 16);
-      g.save(); g.translate(11, (top + h - bottom) / 2); g.rotate(-Math.PI / 2); g.fillText(this.opts.yLabel || "", 0, 0); g.restore();
+      g.save(); g.translate(9, (top + h - bottom) / 2); g.rotate(-Math.PI / 2); g.textBaseline = "middle"; g.fillText(this.opts.yLabel || "", 0, 0); g.restore();
       g.save(); g.beginPath(); g.rect(left, top - 2, w - left - right + 2, h - top - bottom + 4); g.clip();
       for (const m of this.marks) { g.setLineDash([3, 3]); g.strokeStyle = m.colour === undefined ? ink : L.colour(m.colour); g.beginPath(); if (m.y !== undefined) { g.moveTo(left, Y(m.y)); g.lineTo(w - right, Y(m.y)); } else { g.moveTo(X(m.x), top); g.lineTo(X(m.x), h - bottom); } g.stroke(); }
       const shown = [...this.lines.values()].filter((l) => !l.hidden && l.x.length), budget = Math.max(40, Math.floor(MAX_DRAWN / Math.max(1, shown.length)));

@@ -40,3 +40,8 @@ def landscape_map(scene: dict[str, Any], *, elem_id: str) -> gr.HTML:
 def log_slider(label: str, value: float, low: float, high: float, *, info: str, elem_id: str) -> gr.HTML:
     """A slider over powers of ten; its value for Python is the number itself. Fires `released`; set it with `gr.HTML(start=…)`."""
     return _drawn("logSlider", value, label=label, info=info, low=low, high=high, start=value, elem_id=elem_id)
+
+
+def step_curve(*, elem_id: str) -> gr.HTML:
+    """A lesson's picture with two sliders of its own: SOFIM's step length against the size of the averaged gradient. Needs no server."""
+    return _drawn("stepCurve", elem_id=elem_id)

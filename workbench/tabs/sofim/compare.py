@@ -22,7 +22,7 @@ DIGITS = 5  # significant digits sent to the browser: a screen shows no more
 
 def compare(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
-    gr.Markdown("#### The same hill, seven ways down", container=False)
+    gr.Markdown("#### The same hill, several ways down", container=False)
     _landscape(method)
     gr.Markdown("#### How much depends on the learning rate η and on ρ", container=False)
     _sensitivity(context, site)

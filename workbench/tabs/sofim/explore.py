@@ -13,6 +13,7 @@ from workbench.context import Context
 from workbench.parts.browser import log_slider, race_board
 from workbench.parts.training_panel import Controls, command, job_controls
 from workbench.tabs.sofim import api, recorded
+from workbench.tabs.sofim.cases import cases
 from workbench.tabs.sofim.names import SOFIM_ARMS, race_title
 
 WORK = "models.sofim.race:race"
@@ -45,6 +46,7 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
     controls.wire(context, board, config=_config, inputs=inputs, work=WORK, title=race_title)
     task.change(_task_defaults, task, [task, more["batch"], more["steps"]], show_progress="hidden", api_visibility="private", queue=False)
     _turn_in_flight(context, controls, knobs, rates)
+    cases(context)
     site.load(controls.find_again(context, board, WORK), None, [board, controls.job], show_progress="hidden", api_visibility="private")
 
 

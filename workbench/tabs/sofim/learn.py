@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -9,6 +10,7 @@ import gradio as gr
 from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
+from workbench.parts.browser import step_curve
 from workbench.parts.lesson import deviations, lesson, oracle_panel
 
 PLAIN = r"""
@@ -37,6 +39,9 @@ So in its usual form (variant A) SOFIM **goes exactly where momentum goes**. The
 
 $$\lVert \Delta w\rVert = \frac{\eta\,\lVert \hat M_t\rVert}{\rho + \lVert \hat M_t\rVert^2}\;\le\;\frac{\eta}{2\sqrt\rho},\quad\text{longest at }\lVert \hat M_t\rVert=\sqrt\rho.$$
 
+"""
+
+PLAIN_AFTER_PICTURE = r"""
 - **Small hints** ($\lVert\hat M\rVert \ll \sqrt\rho$): plain momentum with learning rate $\eta/\rho$.
 - **Strong hints** ($\lVert\hat M\rVert \gg \sqrt\rho$): the step shrinks as the hint grows, like a gradient clip that over-shrinks.
 - Single weights are **not** rescaled against each other (Adam does that), and no curvature off the direction of momentum is used.
@@ -51,20 +56,16 @@ with long steps where the ground is flat, and the danger of stepping too far the
 
 1. In *Explore*, race SOFIM against *Normalised momentum*: the same direction, another rule for the length. How much of SOFIM is left?
 2. While it runs, drag ρ down to 0.01 and watch the dot in “Inside SOFIM” cross to the right of √ρ.
-3. In *Compare*, start in the ill-conditioned valley: the solid ellipse (SOFIM’s matrix) shares little with the dashed one (the true curvature).
+3. In *Compare*, walk down the narrow valley: the solid ellipse (SOFIM’s matrix) shares little with the dashed one (the true curvature).
 """
 
 
 def learn(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
     lesson(PLAIN)
-    html.show(
-        html.card(
-            "What could be read of the paper",
-            f"<p>{method.paper.read}</p>",
-            "<p>Its numeric tables could not be read, so no number of it is shown anywhere here.</p>",
-        )
-    )
+    step_curve(elem_id="sofim_step_curve")
+    lesson(PLAIN_AFTER_PICTURE)
+    html.show(html.card("What could be read of the paper", f"<p>{escape(method.paper.read)}</p>"))
     oracle_panel(method.id, _checks)
     deviations(method)
 
