@@ -1,6 +1,6 @@
 """What one SOFIM step costs beside torch.optim.SGD with momentum: same weights, same gradients, one process, alternating repeats.
 
-Run from the checkout: ``python benchmarks/optimizer_step.py [--million 55] [--repeats 15] [--threads 2] [--device cpu]``.
+Run from the checkout: ``python benchmarks/optimizer_step.py [--million 55] [--repeats 15] [--threads 2] [--device cpu] [--out FILE]``.
 Prints a table and writes benchmarks/results/optimizer_step.json. The tensor sizes are those of a vision transformer with its many
 small biases and norms, repeated until the asked number of parameters is reached. Only ratios are meant to travel to other machines;
 nothing fails on time.
@@ -103,6 +103,7 @@ def main() -> None:
     ask.add_argument("--repeats", type=int, default=15)
     ask.add_argument("--threads", type=int, default=2)
     ask.add_argument("--device", default="cpu")
+    ask.add_argument("--out", type=Path, default=OUT, help="where the record is written")
     args = ask.parse_args()
     torch.set_num_threads(args.threads)
     params = make_parameters(args.million, args.device)
@@ -110,8 +111,8 @@ def main() -> None:
     print(f"{record['parameters']:,} parameters in {record['tensors']} tensors, {record['threads']} threads, {record['hardware']}")
     for name, row in record["rows"].items():
         print(f"  {name:38s} {row['median_ms']:8.1f} ms   {row['ratio_to_baseline']:.2f} × baseline")
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
