@@ -19,6 +19,7 @@ switches that the paper does not have (``granularity="tensor"``, ``variant="B"``
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,6 +34,8 @@ VARIANTS = ("A", "B")
 GRANULARITIES = ("global", "tensor")
 MOMENTA = ("full", "ema_only", "gradient_only")
 
+GRADIENTS_GONE = "The gradients of this step are gone: read grad_norm and alignment before they are cleared."
+
 
 @dataclass(frozen=True)
 class StepInfo:
@@ -46,7 +49,7 @@ class StepInfo:
     norm: Scalar
     eta_eff: Scalar
     step_length: Scalar
-    _owner: SOFIM = field(repr=False, compare=False)
+    _owner: Callable[[], SOFIM | None] = field(repr=False, compare=False)  # weak, so that a finished optimiser is freed at once
     _tick: int = field(repr=False, compare=False)
 
     @property
@@ -68,7 +71,10 @@ class StepInfo:
 
     @cached_property
     def _gradient_sums(self) -> tuple[Scalar, Scalar, Scalar]:
-        return self._owner._measure_gradients(self._tick)
+        owner = self._owner()
+        if owner is None:
+            raise RuntimeError(GRADIENTS_GONE)
+        return owner._measure_gradients(self._tick)
 
 
 @dataclass(frozen=True)
@@ -196,7 +202,7 @@ class SOFIM(torch.optim.Optimizer):
         else:
             tiny = torch.finfo(torch.float32).tiny
             eta_eff = step_length / (norm + tiny)
-        return StepInfo(norm, eta_eff, step_length, self, group["step"])
+        return StepInfo(norm, eta_eff, step_length, weakref.ref(self), group["step"])
 
     def _measure_gradients(self, tick: int) -> tuple[Scalar, Scalar, Scalar]:
         """(M·g, ‖g‖², ‖M‖²) from what lies in memory now; M̂ is parallel to M when the groups share β, which the cosine assumes."""

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from models.shared.data import Split
+from models.shared.training import Batches, Fit
 from models.sofim.arms import ARMS, GRID_POINTS, defaults, grid
 from models.sofim.baselines import DampedFisherNGD, NormalisedMomentum, NystromSGD
 
@@ -223,6 +225,28 @@ def test_every_arm_learns_a_small_task_with_its_defaults(arm):
     for _ in range(120):
         optimizer.step(closure)
     assert float(closure()) < start - 0.05
+
+
+@pytest.mark.parametrize("arm", sorted(IDS))
+def test_a_resumed_run_ends_at_the_same_bits(arm, tmp_path):
+    def fit():
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+        x, y = torch.randn(40, 5), torch.arange(40) % 2
+        optimizer = ARMS[arm].build(model.parameters(), {})
+        options = {"steps": 25, "device": "cpu", "full_batch": ARMS[arm].full_batch}
+        return Fit(model, optimizer, torch.nn.functional.cross_entropy, Split(x, y), Batches(40, 8, 0), **options)
+
+    through, broken, resumed = fit(), fit(), fit()
+    for _ in through:
+        pass
+    for _ in itertools.islice(broken, 13):
+        pass
+    broken.save(tmp_path / "run.safetensors")
+    resumed.load(tmp_path / "run.safetensors")
+    for _ in resumed:
+        pass
+    assert all(torch.equal(a, b) for a, b in zip(through.model.parameters(), resumed.model.parameters(), strict=True))
 
 
 def test_unknown_and_impossible_knobs_are_named():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -140,6 +141,17 @@ def test_gradient_facts_are_refused_once_the_gradients_are_gone():
     optimizer.zero_grad()
     with pytest.raises(RuntimeError, match="gradients of this step are gone"):
         _ = optimizer.last.alignment
+
+
+def test_a_finished_optimiser_frees_its_memory_at_once():
+    params = make()
+    optimizer = SOFIM(params)
+    feed(params, optimizer, 1)
+    watch, last = weakref.ref(optimizer.state[params[0]]["moment"]), optimizer.last
+    del optimizer
+    assert watch() is None
+    with pytest.raises(RuntimeError, match="gradients of this step are gone"):
+        _ = last.grad_norm
 
 
 @pytest.mark.parametrize("groups", [1, 2])
