@@ -46,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(headers.SafeHeaders, framed=bool(settings.space_id), served=app.state.served)
     app.add_exception_handler(Exception, headers.accident(framed=bool(settings.space_id)))
 
-    @app.get("/health")
+    @app.api_route("/health", methods=["GET", "HEAD"])
     def health() -> dict[str, object]:
         return context.health()
 

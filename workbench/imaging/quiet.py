@@ -13,7 +13,20 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from workbench.imaging.limits import Limits
+
 _TALKERS = ("pydicom", "tifffile", "nibabel", "nibabel.global", "PIL", "imagecodecs")
+
+
+def _bomb_warning() -> type[Warning]:
+    """Pillow's warning of a decompression bomb is the one that must not be silenced: `raster.py` turns it into a refusal.
+
+    It speaks at our own limit instead of Pillow's 89 million pixels, which real photographs of histology exceed.
+    """
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = Limits().max_pixels
+    return Image.DecompressionBombWarning
 
 
 class _Hush:
@@ -33,6 +46,7 @@ class _Hush:
             self._filters = warnings.catch_warnings()
             self._filters.__enter__()
             warnings.simplefilter("ignore")
+            warnings.simplefilter("error", _bomb_warning())
             for name in _TALKERS:
                 self._levels[name] = logging.getLogger(name).level
                 logging.getLogger(name).setLevel(logging.CRITICAL + 1)

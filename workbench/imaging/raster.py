@@ -51,7 +51,7 @@ class RasterReader:
             depth16 = self.kind == "png" and _is_16_bit_colour(handle)
             try:
                 image = Image.open(handle, formats=[NAMES[self.kind].upper()])
-            except Image.DecompressionBombError:
+            except (Image.DecompressionBombError, Image.DecompressionBombWarning):
                 raise InputRefused(
                     f"The picture has more than the {self.limits.max_pixels / 1e6:,.0f} million pixels that can be opened at once; "
                     "please make it smaller, or use the slide viewer if it is a whole-slide scan."
