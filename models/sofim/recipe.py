@@ -21,17 +21,12 @@ from models.shared.training import hardware, pick_device
 from models.sofim import study_report as report
 from models.sofim.race_lanes import Lane, Rows
 from models.sofim.study import Study, step_and_measure
-from models.sofim.study_plan import Part, Plan, read_plan, work_folder
+from models.sofim.study_plan import FINER, FULL_BATCH_STEPS, Part, Plan, read_plan, work_folder
 from models.sofim.tasks import TASKS, get, make_model
 from models.sofim.tasks import evaluate as measure
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_NOTES = (
-    "Settings were chosen by the validation loss averaged over a run, with a seed that no reported run uses; numbers are on test rows. A run that blew up counts "
-    "with its untrained network. Seconds are of one machine, words are counted; only losses, accuracies and steps can be computed again."
-)
 
 
 def _work_base(config: Mapping[str, object]) -> Path:
@@ -73,9 +68,23 @@ def _card(study: Study, config: Mapping[str, object], seed: int, device: str) ->
         metrics=report.card_metrics(study),
         loses=report.loses(table, plan.parts),
         deviations=tuple(vars(deviation).copy() for deviation in method.deviations),
-        notes=" ".join((_NOTES, *(f"Left out here: {reason}" for reason in plan.left_out))),
+        notes=_notes(plan),
         extra={"table": table, "curves": report.curves(study), "grid": _grid(study), "targets": _targets(plan)},
     )
+
+
+def _notes(plan: Plan) -> str:
+    """What a reader of the numbers must know."""
+    said = (
+        "Settings were chosen by the validation loss averaged over a run, with a seed that no reported run uses; numbers are on test rows.",
+        f"Every optimiser chose among {plan.grid_points + FINER} settings: {plan.grid_points} of its grid and {FINER} finer ones of η.",
+        f"A full-batch optimiser sees all its rows at each step and takes one step where the others take {FULL_BATCH_STEPS}.",
+        "A run that blew up counts with its untrained network.",
+        "Seconds are of one machine and words of memory are counted; only losses, accuracies and steps can be computed again.",
+        "The intervals speak of the training's chance, not of other patients.",
+        *(f"Left out here: {reason}" for reason in plan.left_out),
+    )
+    return " ".join(said)
 
 
 def _command(config: Mapping[str, object], seed: int, device: str) -> str:
