@@ -2,8 +2,8 @@
 
 Run from the checkout: ``python benchmarks/optimizer_step.py [--million 55] [--repeats 15] [--threads 2] [--device cpu] [--out FILE]``.
 Prints a table and writes benchmarks/results/optimizer_step.json. The tensor sizes are those of a vision transformer with its many
-small biases and norms, repeated until the asked number of parameters is reached. Only ratios are meant to travel to other machines;
-nothing fails on time.
+small biases and norms, repeated until the asked number of parameters is reached. Only ratios are meant to travel to other machines,
+and only those taken while nothing else runs; on a busy machine ``--threads 1`` is steadier. Nothing fails on time.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def step_length(s: Any, eta: float, rho: float) -> Any:
 
 
 def suggested(landscape: Landscape, walker: str) -> dict[str, float]:
-    """All knobs of a competitor, at the best point of its fair grid on this hill."""
+    """All knobs of a competitor, at the best of the 36 settings searched for it on this hill."""
     known = {h.name: h.default for h in _walker(walker).hypers}
     return known | SUGGESTED[landscape.id][walker]
 
