@@ -33,6 +33,7 @@
       new ResizeObserver(() => this.later()).observe(this.canvas);
       L.onTheme(() => this.later());
     }
+    title(text) { this.opts.title = text; this.root.firstChild.textContent = text; }
     clear() { this.lines.clear(); this.marks = []; this.later(); }
     /* line(id, {label, colour, faint}) declares; append(id, xs, ys) adds points. x must not go back. */
     line(id, look) { if (!this.lines.has(id)) this.lines.set(id, { x: [], y: [], hidden: false, ...look }); else Object.assign(this.lines.get(id), look); return this.lines.get(id); }

@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const L = window.Lightbox, el = L.el;
+  const LOSS_TITLE = "Training loss (mini-batch, smoothed)";
   const X_AXES = { step: ["Steps", "optimiser steps"], seconds: ["Seconds", "seconds of optimising (own time of each method)"], words: ["Words moved", "words of memory moved (counted from the update rule)"] };
 
   L.raceBoard = (element, props, watch, trigger) => {
@@ -17,7 +18,7 @@
     plots.after(changes);
     root.append(inside);
 
-    const loss = new L.Plot(plots, { title: "Training loss (mini-batch, smoothed)", yLabel: "loss", yLog: true, xMin: 0, empty: "Press “Start the race”." });
+    const loss = new L.Plot(plots, { title: LOSS_TITLE, yLabel: "loss", yLog: true, xMin: 0, empty: "Press “Start the race”." });
     const acc = new L.Plot(plots, { title: "Test accuracy", yLabel: "share correct", yMax: 1, cut: false, xMin: 0, empty: "Press “Start the race”." });
     const len = new L.Plot(inside, { title: "Inside SOFIM: how long a step is, given the momentum norm ‖M̂‖", xLabel: "momentum norm ‖M̂‖", yLabel: "step length ‖Δw‖", xLog: true, yLog: true, height: 220, empty: "Appears when a SOFIM method runs." });
     const words = el("p", { class: "lb-hint" }); inside.append(words);
@@ -92,7 +93,7 @@
     };
 
     const take = {
-      meta: (e) => { data.meta = e; redraw(); drawLegend(); },
+      meta: (e) => { data.meta = e; loss.title(e.loss_title || LOSS_TITLE); redraw(); drawLegend(); },
       points: (e) => { for (const [id, p] of Object.entries(e.lanes)) { const l = lane(id), d = l.points; for (const k of ["step", "seconds", "words", "smooth"]) d[k].push(...p[k]); loss.append(id, p[xAxis], p.smooth); data.step = Math.max(data.step, p.step[p.step.length - 1] || 0); } },
       eval: (e) => { for (const [id, p] of Object.entries(e.lanes)) { const l = lane(id), d = l.evals; for (const k of ["step", "seconds", "words", "test_accuracy"]) d[k].push(p[k]); acc.append(id, [p[xAxis]], [p.test_accuracy]); } },
       inside: (e) => { Object.assign(data.inside, e.lanes); drawInside(); },

@@ -20,7 +20,7 @@ def evidence_drawer(
 ) -> None:
     """Fill the current layout with the card of `method`, or with one sentence when there is none that can be trusted.
 
-    labels: plain names for the tasks, measures and arms that stand in the metric names. lower_is_better: measures where small is good.
+    labels: plain names for the tasks, measures and arms that stand in the metric names. lower_is_better: beginnings of the names of measures where small is good.
     """
     try:
         card = read_card(method.card)
@@ -64,7 +64,7 @@ def _task_table(arms: dict[str, dict[str, Metric]], labels: Mapping[str, str], l
 def _heading(measure: str, arms: dict[str, dict[str, Metric]], labels: Mapping[str, str]) -> str:
     unit = next(values[measure].unit for values in arms.values() if measure in values)
     name = labels.get(measure, measure.replace("_", " "))
-    return f"{name} ({unit})" if unit else name
+    return f"{name} ({unit})" if unit and unit not in name else name
 
 
 def _best(values: list[float], lower: bool) -> float:
@@ -74,8 +74,9 @@ def _best(values: list[float], lower: bool) -> float:
 def _cell(metric: Metric | None, best: float) -> str:
     if metric is None:
         return "–"
-    value = f'<span class="lb-best">{number(metric.value)}</span>' if metric.value == best else number(metric.value)
-    span = "" if metric.low == metric.high else f" <small>{number(metric.low)} to {number(metric.high)}</small>"
+    show = "{:g}".format if metric.unit == "steps" else number
+    value = f'<span class="lb-best">{show(metric.value)}</span>' if metric.value == best else show(metric.value)
+    span = "" if metric.low == metric.high else f" <small>{show(metric.low)} to {show(metric.high)}</small>"
     return value + span
 
 

@@ -10,6 +10,7 @@ from models.shared.method import Method
 from models.sofim.arms import ARMS
 from models.sofim.tasks import TASKS, available
 from workbench.context import Context
+from workbench.jobs import JobNotFound
 from workbench.parts.browser import log_slider, race_board
 from workbench.parts.training_panel import Controls, command, job_controls
 from workbench.tabs.sofim import api, recorded
@@ -39,10 +40,12 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
         arms = gr.CheckboxGroup(choices, value=DEFAULT_ARMS, label="Optimisers in the race", elem_id="sofim_arms", scale=2)
     knobs = _sofim_knobs()
     rates, more = _other_settings(TASKS[here[0].task.id])
+    tuned = gr.State({})
+    _settings_buttons(method, task, tuned, knobs, rates)
     controls = job_controls("sofim_race", start_label="Start the race", steps=True)
     board = race_board(recorded=recorded.race(method), elem_id="sofim_board")
 
-    inputs = [task, arms, *knobs.values(), *more.values(), *rates.values()]
+    inputs = [tuned, task, arms, *knobs.values(), *more.values(), *rates.values()]
     controls.wire(context, board, config=_config, inputs=inputs, work=WORK, title=race_title)
     task.change(_task_defaults, task, [task, more["batch"], more["steps"]], show_progress="hidden", api_visibility="private", queue=False)
     _turn_in_flight(context, controls, knobs, rates)
@@ -119,14 +122,24 @@ def _task_defaults(task_id: str) -> tuple[gr.Dropdown, int, int]:
 
 
 def _config(
-    task: str, arms: list[str], lr: float, rho: float, beta: float, batch: int, steps: int, seeds: int, pace: float, *rates: float
+    tuned: dict[str, dict[str, float]],
+    task: str,
+    arms: list[str],
+    lr: float,
+    rho: float,
+    beta: float,
+    batch: int,
+    steps: int,
+    seeds: int,
+    pace: float,
+    *rates: float,
 ) -> dict[str, Any]:
     """The race's configuration from the controls; wrong values are refused by the race itself, with a sentence."""
     if not arms:
         raise ValueError("Choose at least one optimiser to race.")
-    own = {"lr": float(lr), "rho": float(rho), "beta": float(beta)}
-    by_id = dict(zip((arm.id for arm in OTHERS), rates, strict=True))
-    entries = [{"id": arm, **(own if arm in SOFIM_ARMS else {"lr": by_id[arm]})} for arm in ARMS if arm in arms]
+    shown = {arm: {"lr": float(lr), "rho": float(rho), "beta": float(beta)} for arm in SOFIM_ARMS}
+    shown |= {arm.id: {"lr": rate} for arm, rate in zip(OTHERS, rates, strict=True)}
+    entries = [{"id": arm, **tuned.get(arm, {}), **shown[arm]} for arm in ARMS if arm in arms]
     return {"task": task, "arms": entries, "batch": int(batch), "steps": int(steps), "seeds": list(range(int(seeds))), "pace": pace}
 
 
@@ -135,12 +148,44 @@ def _turn_in_flight(context: Context, controls: Controls, knobs: dict[str, Any],
 
     def wire(event: Any, component: Any, name: str, arms: tuple[str, ...]) -> None:
         def turn(request: gr.Request, job: str, value: float) -> None:
-            for arm in arms:  # the race itself refuses, without harm, an optimiser that does not take part
-                command(context, request, job, {"do": "set", "arm": arm, "name": name, "value": float(value)})
+            for arm in arms:
+                if arm in _racing(context, request, job):
+                    command(context, request, job, {"do": "set", "arm": arm, "name": name, "value": float(value)})
 
         event(turn, [controls.job, component], None, queue=False, show_progress="hidden", api_visibility="private")
 
     for name, knob in knobs.items():
         wire(knob.release if isinstance(knob, gr.Slider) else knob.released, knob, name, SOFIM_ARMS)
     for arm, rate in rates.items():
-        wire(rate.change, rate, "lr", (arm,))
+        wire(rate.submit, rate, "lr", (arm,))
+        wire(rate.blur, rate, "lr", (arm,))
+
+
+def _racing(context: Context, request: gr.Request, job: str) -> set[str]:
+    """Optimisers in the visitor's race; none when there is no such race."""
+    try:
+        return {entry["id"] for entry in context.own_job(job, request).config["arms"]}
+    except JobNotFound:
+        return set()
+
+
+def _settings_buttons(method: Method, task: gr.Dropdown, tuned: gr.State, knobs: dict[str, Any], rates: dict[str, gr.Number]) -> None:
+    """Two buttons that set all rates at once: as documented, or as the study found them best for this task."""
+    with gr.Row(elem_classes="lb-controls"):
+        best = gr.Button("Settings: best found in the study", size="sm", elem_id="sofim_best")
+        plain = gr.Button("Settings: as documented", size="sm", elem_id="sofim_documented")
+
+    def filled(found: dict[str, dict[str, float]]) -> list[Any]:
+        own = {"lr": 0.1, "rho": 0.5, "beta": 0.9} | found.get("sofim", {})
+        values = [gr.HTML(value=own[name], start=own[name]) for name in ("lr", "rho")] + [own["beta"]]
+        return [found, *values, *(found.get(arm.id, {}).get("lr", _default_rate(arm)) for arm in OTHERS)]
+
+    def study(task_id: str) -> list[Any]:
+        found = recorded.best_settings(method, task_id)
+        if not found:
+            raise gr.Error("The study has no settings for this task; the documented ones stay.", print_exception=False)
+        return filled(found)
+
+    outputs = [tuned, *knobs.values(), *rates.values()]
+    best.click(study, task, outputs, show_progress="hidden", api_visibility="private", concurrency_limit=None)
+    plain.click(lambda: filled({}), None, outputs, show_progress="hidden", api_visibility="private", concurrency_limit=None)

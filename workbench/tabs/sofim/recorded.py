@@ -12,6 +12,15 @@ from models.sofim.tasks import TASKS
 SHOWN = ("sofim", "sgd_momentum", "adam", "adahessian", "lbfgs", "normalised_momentum")
 
 
+def best_settings(method: Method, task_id: str) -> dict[str, dict[str, float]]:
+    """Arm → the best setting the study found for it on a task; empty where the study has none."""
+    try:
+        card = read_card(method.card)
+    except (FileNotFoundError, CheckpointRefused):
+        return {}
+    return {row["arm"]: row["hyper"] for row in card.extra.get("table", []) if row["task"] == task_id}
+
+
 def race(method: Method, task_id: str = "digits_mlp") -> dict[str, Any]:
     """`{"events", "note"}` as the race board takes it; empty when there is no card to take it from."""
     try:
@@ -43,5 +52,5 @@ def _meta(card: Any, task_id: str, shown: list[str]) -> dict[str, Any]:
     steps = max(curve["step"][-1] for curve in card.extra["curves"][task_id].values())
     return {
         "kind": "meta", "task": task_id, "title": TASKS[task_id].title, "arms": arms, "steps": steps, "seeds": ["median"],
-        "targets": card.extra["targets"][task_id], "parameters": None, "device": card.hardware, "recorded": True,
+        "targets": card.extra["targets"][task_id], "parameters": None, "device": card.hardware, "loss_title": "Training loss (fixed rows, median of the runs)",
     }  # fmt: skip
