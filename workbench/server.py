@@ -18,13 +18,14 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 import workbench
 from workbench import headers, job_routes
 from workbench.catalogue import rooms
 from workbench.context import Context
-from workbench.site import build_site, head, theme
+from workbench.site import BUNDLE, build_site, bundle, head, theme
 from workbench.visitors import VisitorCookie
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def create_app(settings: Settings) -> FastAPI:
     def health() -> dict[str, object]:
         return context.health()
 
+    script = Response(bundle(STATIC), media_type="text/javascript", headers={"cache-control": "public, max-age=31536000, immutable"})
+    app.add_api_route(f"/lightbox/{BUNDLE}", lambda: script)
     app.mount("/lightbox/static", StaticFiles(directory=STATIC), name="static")
     site = build_site(context, rooms())
     app.include_router(job_routes.router(context, lambda request: _signed_in(app, settings, request)))
@@ -58,7 +61,6 @@ def create_app(settings: Settings) -> FastAPI:
         site,
         path="/",
         theme=theme(),
-        css_paths=[STATIC / "lightbox.css"],
         head=head(STATIC),
         root_path=settings.root_path or None,
         auth=settings.logins,

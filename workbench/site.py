@@ -15,9 +15,10 @@ from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.theme import theme
 
-__all__ = ["DRAWERS", "build_site", "head", "theme"]
+__all__ = ["BUNDLE", "DRAWERS", "build_site", "bundle", "head", "theme"]
 
 DRAWERS = ("Explore", "Compare", "Evidence", "Train", "Learn")
+STYLE, BUNDLE = "lightbox.css", "lightbox.js"
 SCRIPTS = ("core.js", "controls.js", "plot.js", "race.js", "landscape.js", "heatmap.js", "stepcurve.js")
 
 _MARK = (
@@ -25,21 +26,25 @@ _MARK = (
     '<rect x="6" y="6" width="22" height="22" rx="3" fill="#eef6fb"/><circle cx="17" cy="17" r="7" fill="#7fbbe0"/>'
     '<circle cx="19.4" cy="14.8" r="2.6" fill="#0f659c"/></svg>'
 )
-_SCHEME = "(() => { const dark = document.body.classList.toggle('dark'); try { localStorage.setItem('lightbox-scheme', dark ? 'dark' : 'light'); } catch (e) {} })()"
-# the visitor's choice of dark or light wins over the system's, and is taken before the first paint
-_REMEMBER = (
-    "<script>document.addEventListener('DOMContentLoaded', () => { let s = null; try { s = localStorage.getItem('lightbox-scheme'); } catch (e) {} "
-    "if (s) setTimeout(() => document.body.classList.toggle('dark', s === 'dark'), 0); });</script>"
-)
+_SCHEME = "Lightbox.toggleScheme()"
+
+
+def bundle(static: Path) -> bytes:
+    """All scripts as one file, in their order: Gradio adds the head's tags while the page runs, and single scripts would race each other."""
+    return b"\n".join((static / name).read_bytes() for name in SCRIPTS)
 
 
 def head(static: Path) -> str:
-    """Script tags for the page's head; the hash in each address lets browsers keep a script for good."""
-    tags = []
-    for name in SCRIPTS:
-        mark = hashlib.sha256((static / name).read_bytes()).hexdigest()[:12]
-        tags.append(f'<script src="lightbox/static/{name}?{mark}"></script>')
-    return '<meta name="viewport" content="width=device-width, initial-scale=1">' + _REMEMBER + "".join(tags)
+    """Style sheet and script for the page's head; the hash in each address lets browsers keep a file for good.
+
+    The style sheet is linked and not handed to Gradio, which rewrites selectors and loses some media rules.
+    """
+    style, script = ((static / STYLE).read_bytes(), bundle(static))
+    mark = [hashlib.sha256(content).hexdigest()[:12] for content in (style, script)]
+    return (
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="stylesheet" href="lightbox/static/{STYLE}?{mark[0]}"><script src="lightbox/{BUNDLE}?{mark[1]}"></script>'
+    )
 
 
 def build_site(context: Context, rooms: Sequence[Room]) -> gr.Blocks:

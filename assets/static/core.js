@@ -1,4 +1,5 @@
-/* Lightbox in the browser: colours, number format, following a job. Plain script, loaded before any component. */
+/* Lightbox in the browser: colours, number format, following a job. Plain scripts, joined into one file that
+   Gradio adds to the page's head while the page runs; the body is there by then. */
 (() => {
   "use strict";
   const L = (window.Lightbox = window.Lightbox || {});
@@ -12,11 +13,17 @@
   L.dash = (i) => DASH[i % DASH.length];
   L.css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
 
+  /* The visitor's choice of dark or light wins over the system's. Gradio sets the class itself while it starts, so the choice is held for a while. */
+  const chosen = () => { try { return localStorage.getItem("lightbox-scheme"); } catch { return null; } };
+  const hold = () => { const s = chosen(); if (s && document.body.classList.contains("dark") !== (s === "dark")) document.body.classList.toggle("dark", s === "dark"); };
+  L.toggleScheme = () => { const dark = document.body.classList.toggle("dark"); try { localStorage.setItem("lightbox-scheme", dark ? "dark" : "light"); } catch { /* a browser that keeps nothing */ } };
+  hold();
+  const started = new MutationObserver(hold); started.observe(document.body, { attributes: true, attributeFilter: ["class"] }); setTimeout(() => started.disconnect(), 8000);
+
   /* Every drawing asks to be told when the page turns dark or light. */
   const themed = new Set();
   L.onTheme = (f) => { themed.add(f); return () => themed.delete(f); };
-  const watchTheme = () => new MutationObserver(() => themed.forEach((f) => f())).observe(document.body, { attributes: true, attributeFilter: ["class"] });
-  document.body ? watchTheme() : document.addEventListener("DOMContentLoaded", watchTheme);
+  new MutationObserver(() => themed.forEach((f) => f())).observe(document.body, { attributes: true, attributeFilter: ["class"] });
 
   /* 12345 → "12.3 k", 0.00123 → "0.00123": short enough for an axis, exact enough for a reader. */
   L.num = (v, digits = 3) => {

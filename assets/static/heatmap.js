@@ -8,7 +8,7 @@
   const ramp = (t) => { const u = Math.min(0.9999, Math.max(0, t)) * (RAMP.length - 1), i = Math.floor(u), f = u - i; return RAMP[i].map((c, j) => Math.round(c + (RAMP[i + 1][j] - c) * f)); };
 
   L.heatmap = (element, props, watch, trigger) => {
-    const canvas = el("canvas", { class: "lb-canvas", role: "img", tabindex: "0" }), tip = el("p", { class: "lb-hint", "aria-live": "polite" }), root = el("div", { class: "lb-heat" });
+    const canvas = el("canvas", { class: "lb-canvas", role: "img", tabindex: "0", "aria-label": "Heat map, still empty: press “Fill the map”." }), tip = el("p", { class: "lb-hint", "aria-live": "polite" }), root = el("div", { class: "lb-heat" });
     element.replaceChildren(root);
     const strip = L.statusStrip(root);
     let grid = null, cells = new Map(), field = "accuracy", stop = () => {}, at = null, files = null;
@@ -45,8 +45,9 @@
 
     const events = (list) => { for (const e of list) { if (e.kind === "meta") { grid = { lrs: e.lrs, rhos: e.rhos, title: e.title }; cells = new Map(); } if (e.kind === "cell") cells.set(`${e.j},${e.i}`, e); if (e.kind === "result") files = e.files; } if (grid) strip.progress(cells.size / (grid.lrs.length * grid.rhos.length)); draw(); tell(); };
     const show = (job, text) => strip.show(job, text || (grid ? `${grid.title || ""}: ${cells.size} of ${grid.lrs.length * grid.rhos.length} trainings` : ""));
-    watch("job", () => { if (!props.job || !props.job.id) return; stop(); at = null; cells = new Map(); files = null; take_along.clear(); let last = null; stop = L.follow(props.job.id, { onEvents: events, onState: (j) => { show(j); if (L.ended(j.state) && last !== j.state) { last = j.state; if (files && j.state !== "failed") take_along.show(j.id, files); trigger("ended", { state: j.state, id: j.id }); } } }); });
-    new ResizeObserver(draw).observe(canvas); L.onTheme(draw); tell();
+    const follow = () => { if (!props.job || !props.job.id) return; stop(); at = null; cells = new Map(); files = null; take_along.clear(); let last = null; stop = L.follow(props.job.id, { onEvents: events, onState: (j) => { show(j); if (L.ended(j.state) && last !== j.state) { last = j.state; if (files && j.state !== "failed") take_along.show(j.id, files); trigger("ended", { state: j.state, id: j.id }); } } }); };
+    watch("job", follow);
+    new ResizeObserver(draw).observe(canvas); L.onTheme(draw); tell(); follow();
     if (props.recorded && props.recorded.events) { events(props.recorded.events); show({ state: "recorded" }, props.recorded.note); }
   };
 })();

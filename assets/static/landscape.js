@@ -5,7 +5,7 @@
   const L = window.Lightbox, el = L.el;
 
   L.landscape = (element, props, watch, trigger) => {
-    const canvas = el("canvas", { class: "lb-canvas lb-map", role: "img", tabindex: "0" }), head = el("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Step shown" });
+    const canvas = el("canvas", { class: "lb-canvas lb-map", role: "img", tabindex: "0", "aria-label": "Map of the hill, being worked out" }), head = el("input", { type: "range", min: 0, max: 0, value: 0, "aria-label": "Step shown" });
     const play = el("button", { type: "button", class: "lb-small" }, "▶ Play"), count = el("output", {}), legend = el("div", { class: "lb-legend" }), text = el("p", { class: "lb-hint", "aria-live": "polite" });
     const right = el("div", {}), lower = el("div", { class: "lb-grid2" }, el("div", {}, canvas), right);
     element.replaceChildren(el("div", { class: "lb-landscape" }, legend, lower, el("div", { class: "lb-tools" }, play, head, count), text));

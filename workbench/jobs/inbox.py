@@ -24,15 +24,15 @@ class Inbox:
         self._stop_file = os.fspath(folder.stop)
         self._stopping = False
         self.heeded = False
-        """Whether the work itself has seen that it should stop: it may then finish its last files and events."""
+        """Whether the work looks at `stopping` at all: it is then left to end by itself, with its last files and events."""
         self._handle = os.open(folder.inbox, os.O_RDONLY | os.O_CREAT, 0o600)
         self._offset = 0
 
     @property
     def stopping(self) -> bool:
         """True once the job should end; it stays True."""
-        self.heeded = self.asked_to_stop()
-        return self.heeded
+        self.heeded = True
+        return self.asked_to_stop()
 
     def asked_to_stop(self) -> bool:
         """The same look, taken by the process around the work."""

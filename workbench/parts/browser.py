@@ -14,8 +14,13 @@ SHELL = "<div class='lb-host'></div>"  # no placeholders: Gradio then never re-r
 
 
 def _drawn(function: str, value: Any = "", **props: Any) -> gr.HTML:
-    # the event names stand here in quotes, because Gradio offers a listener only for names it finds in the script
-    script = f"const on = ['ended', 'moved', 'released']; Lightbox.{function}(element.querySelector('.lb-host') || element, props, watch, trigger);"
+    # The script file may arrive after this component: wait for it. The event names stand here in quotes, because Gradio offers a listener
+    # only for names it finds in the script.
+    script = (
+        "const on = ['ended', 'moved', 'released'], host = element.querySelector('.lb-host') || element;"
+        f"const begin = () => (window.Lightbox && window.Lightbox.{function} ? window.Lightbox.{function}(host, props, watch, trigger) : setTimeout(begin, 15));"
+        "begin();"
+    )
     return gr.HTML(value, html_template=SHELL, js_on_load=script, apply_default_css=False, padding=False, **props)
 
 
@@ -39,7 +44,7 @@ def landscape_map(scene: dict[str, Any], *, elem_id: str) -> gr.HTML:
 
 def log_slider(label: str, value: float, low: float, high: float, *, info: str, elem_id: str) -> gr.HTML:
     """A slider over powers of ten; its value for Python is the number itself. Fires `released`; set it with `gr.HTML(start=…)`."""
-    return _drawn("logSlider", value, label=label, info=info, low=low, high=high, start=value, elem_id=elem_id)
+    return _drawn("logSlider", value, label=label, info=info, low=low, high=high, start=value, min_width=220, elem_id=elem_id)
 
 
 def step_curve(*, elem_id: str) -> gr.HTML:
