@@ -106,6 +106,13 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def uploads(self) -> Path:
+        """Folder for uploaded and drawn files, made readable to this server's user alone."""
+        folder = self.home / "uploads"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    @property
     def is_public(self) -> bool:
         """True when machines other than this one can reach the address."""
         return self.host not in LOOPBACK

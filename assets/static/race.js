@@ -18,8 +18,8 @@
     plots.after(changes);
     root.append(inside);
 
-    const loss = new L.Plot(plots, { title: LOSS_TITLE, yLabel: "loss", yLog: true, xMin: 0, empty: "Press “Start the race”." });
-    const acc = new L.Plot(plots, { title: "Test accuracy", yLabel: "share correct", yMax: 1, cut: false, xMin: 0, empty: "Press “Start the race”." });
+    const loss = new L.Plot(plots, { title: LOSS_TITLE, yLabel: "loss", yLog: true, xMin: 0, empty: "Nothing yet: press the start button." });
+    const acc = new L.Plot(plots, { title: "Test accuracy", yLabel: "share correct", yMax: 1, cut: false, xMin: 0, empty: "Nothing yet: press the start button." });
     const len = new L.Plot(inside, { title: "Inside SOFIM: how long a step is, given the momentum norm ‖M̂‖", xLabel: "momentum norm ‖M̂‖", yLabel: "step length ‖Δw‖", xLog: true, yLog: true, height: 220, empty: "Appears when a SOFIM method runs." });
     const words = el("p", { class: "lb-hint" }); inside.append(words);
 
