@@ -20,7 +20,9 @@ def main() -> None:
 
         serve(chosen)
     except ValidationError as wrong:
-        sys.exit("\n".join(f"{'.'.join(map(str, error['loc'])) or 'settings'}: {error['msg']}" for error in wrong.errors(include_input=False)))
+        sys.exit(
+            "\n".join(f"{'.'.join(map(str, error['loc'])) or 'settings'}: {error['msg']}" for error in wrong.errors(include_input=False))
+        )
     except JobRefused as refused:
         sys.exit(str(refused))
 
