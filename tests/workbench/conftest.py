@@ -1,4 +1,4 @@
-"""What the tests of the server frame share: the real app over small jobs, and the real `app.py` as a process."""
+"""What the tests of long work and of the server frame share: managers of tiny works, the real app over small jobs, and the real `app.py` as a process."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
+import psutil
 import pytest
 from starlette.testclient import TestClient
 
 from workbench.context import Context
 from workbench.jobs import JobManager
+from workbench.jobs.folder import JobFolder
 from workbench.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -57,6 +59,82 @@ def _settle(manager, ids):
     for job_id in ids:
         manager.stop(job_id)
     _wait_for(lambda: manager.snapshot()["running"] == 0)
+
+
+@pytest.fixture
+def managers(tmp_path):
+    """Makes managers of small works on tmp_path/jobs; stops every job of "ann" and "bob" afterwards."""
+    made = []
+
+    def make(**options):
+        made.append(JobManager(tmp_path / "jobs", **{**SMALL_JOBS, **options}))
+        return made[-1]
+
+    yield make
+    for manager in made[:-1]:
+        manager.close()
+    if made:
+        _settle(made[-1], [job.id for owner in ("ann", "bob") for job in made[-1].list(owner)])
+        made[-1].close()
+
+
+@pytest.fixture
+def jobs(managers):
+    """One such manager."""
+    return managers()
+
+
+@pytest.fixture(scope="session")
+def start():
+    """`start(manager, work, config)`: starts one of the works of jobs_works.py."""
+
+    def begin(manager, work, config=None, owner="ann", **more):
+        return manager.start(f"jobs_works:{work}", config or {}, owner=owner, title="A test", **more)
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def follow():
+    """`follow(manager, job)`: (job, all its events) once it is over."""
+
+    def read_on(manager, job):
+        events, cursor = [], 0
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            page = manager.events(job.id, cursor)
+            events += page.events
+            cursor = page.cursor
+            if page.finished:
+                return page.job, events
+            time.sleep(0.005)
+        return pytest.fail("the job did not end")
+
+    return read_on
+
+
+@pytest.fixture
+def on_disk(tmp_path):
+    """`on_disk(job)`: the folder of a job of `managers`."""
+
+    def find(job):
+        (path,) = (tmp_path / "jobs").glob(f"*/{job.id}")
+        return JobFolder(path)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def is_zombie():
+    """`is_zombie(pid)`: whether a process has ended and only its parent has not asked yet how."""
+
+    def ended(pid):
+        try:
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    return ended
 
 
 @pytest.fixture(scope="module")
