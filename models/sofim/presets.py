@@ -31,7 +31,7 @@ def _config(tasks: dict[str, tuple[str, ...]], *, runs: int, grid_points: int, s
 PRESETS = (
     Preset(
         "embedded",
-        "Five small tasks, every optimiser tuned over 16 settings and run with 5 seeds; under half an hour on one processor core.",
+        "Five small tasks, every optimiser tuned over 16 settings and run with 5 seeds; about half an hour on one processor core.",
         _config(_EMBEDDED, runs=5, grid_points=12),
     ),
     Preset(

@@ -16,6 +16,7 @@ from models.sofim.arms import ARMS
 from models.sofim.study import Study
 from models.sofim.study_plan import Part
 
+SAME = 1e-9  # means closer than this differ by the order of their sums alone
 OWN = ("sofim", "sofim_b", "sofim_tensor")
 RERUN_TASKS, RERUN_ARMS = ("digits_mlp", "breast_cancer_mlp"), ("sofim", "sgd_momentum", "adam")
 """Where the steps to the targets are cheap enough to be counted again by `evaluate`."""
@@ -130,7 +131,8 @@ def _shown(measure: str, mean: Mapping[str, float]) -> str:
 
 
 def _better(measure: str, one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    return one["mean"] > other["mean"] if measure == "test_accuracy" else one["mean"] < other["mean"]
+    gain = one["mean"] - other["mean"] if measure == "test_accuracy" else other["mean"] - one["mean"]
+    return gain > SAME
 
 
 def _loses_at_end(rows: Mapping[str, dict], title: str, measure: str) -> str | None:
@@ -143,7 +145,7 @@ def _loses_at_end(rows: Mapping[str, dict], title: str, measure: str) -> str | N
         apart = row[measure]["low"] > own["high"] or row[measure]["high"] < own["low"]
         parts.append(f"{row['label']} ({_shown(measure, row[measure])}; {'intervals apart' if apart else 'intervals overlap'})")
     worse = "lower" if measure == "test_accuracy" else "higher"
-    return f"{title}: SOFIM's {_MEASURES[measure]} ({_shown(measure, own)}) is {worse} than that of {', '.join(parts)}."
+    return f"{title}: SOFIM's {_MEASURES[measure]} ({_shown(measure, own)}) is {worse} than that of {'; '.join(parts)}."
 
 
 def _steps(row: dict, target: str) -> float:
@@ -151,13 +153,19 @@ def _steps(row: dict, target: str) -> float:
     return math.inf if steps is None else steps
 
 
+def _with_batch(arm_id: str, label: str) -> str:
+    return f"{label} (all rows at each step)" if ARMS[arm_id].full_batch else label
+
+
 def _loses_on_the_way(rows: Mapping[str, dict], part: Part, target: str) -> str | None:
     own = _steps(rows["sofim"], target)
-    winners = [(row["label"], _steps(row, target)) for arm, row in rows.items() if arm not in OWN and _steps(row, target) < own]
+    winners = [
+        (_with_batch(arm, row["label"]), _steps(row, target)) for arm, row in rows.items() if arm not in OWN and _steps(row, target) < own
+    ]
     if not winners:
         return None
     took = "was not reached by the median run" if math.isinf(own) else f"took SOFIM {own:.0f} steps (median)"
-    others = ", ".join(f"{label} {steps:.0f}" for label, steps in sorted(winners, key=lambda winner: winner[1]))
+    others = "; ".join(f"{label} {steps:.0f}" for label, steps in sorted(winners, key=lambda winner: winner[1]))
     goal = part.task.targets[target]
     return f"{part.task.title}: the target of a {_TARGETS[target]} of {goal:g} {took}; sooner: {others}."
 
