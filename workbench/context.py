@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import workbench
 from models.shared.checkpoints import CheckpointRefused, read_card
-from models.shared.method import methods
+from models.shared.method import Method, methods
 from workbench.jobs import Job, JobManager, JobNotFound
 from workbench.visitors import Pages, visitor_of
 
@@ -87,8 +89,15 @@ class Context:
         self.jobs.close()
 
 
-def _hash(method: Any) -> str | None:
+def _hash(method: Method) -> str | None:
     try:
-        return read_card(method.card).sha256
+        stat = method.card.stat()
+        return _card_hash(method.card, stat.st_mtime_ns, stat.st_size)
     except (FileNotFoundError, CheckpointRefused):
         return None
+
+
+@lru_cache(maxsize=64)
+def _card_hash(card: Path, mtime_ns: int, size: int) -> str:
+    """The weights' hash in a card; read again only when the file has changed, as a probe may ask every second."""
+    return read_card(card).sha256

@@ -10,6 +10,7 @@
   L.heatmap = (element, props, watch, trigger) => {
     const canvas = el("canvas", { class: "lb-canvas", role: "img", tabindex: "0", "aria-label": "Heat map, still empty: press “Fill the map”." }), tip = el("p", { class: "lb-hint", "aria-live": "polite" }), root = el("div", { class: "lb-heat" });
     element.replaceChildren(root);
+    canvas.hidden = true;
     const strip = L.statusStrip(root);
     let grid = null, cells = new Map(), field = "accuracy", stop = () => {}, at = null, files = null;
     root.append(el("div", { class: "lb-tools" }, L.segment("Colour shows", [["accuracy", "Validation accuracy"], ["loss", "Validation loss"]], field, (key) => { field = key; draw(); })), canvas, tip);
@@ -38,12 +39,12 @@
       canvas.dataset.cells = cells.size;
       canvas.setAttribute("aria-label", `Heat map of ${field} over learning rate and damping: ${cells.size} of ${grid.lrs.length * grid.rhos.length} cells, ${[...cells.values()].filter((c) => c.diverged).length} diverged.`);
     }
-    const tell = () => { const c = at && cells.get(`${at[0]},${at[1]}`); tip.textContent = c ? `η = ${L.num(c.lr)}, ρ = ${L.num(c.rho)}: ${c.diverged ? "diverged" : `validation accuracy ${L.num(c.accuracy)}, validation loss ${L.num(c.loss)}`}. Longest possible step η/(2√ρ) = ${L.num(c.lr / (2 * Math.sqrt(c.rho)))}; local rate near a minimum η/ρ = ${L.num(c.lr / c.rho)}.` : "Point at a cell, or use the arrow keys, to read it. Hatched: training diverged."; };
+    const tell = () => { const c = at && cells.get(`${at[0]},${at[1]}`); tip.textContent = c ? `η = ${L.num(c.lr)}, ρ = ${L.num(c.rho)}: ${c.diverged ? "diverged" : `validation accuracy ${L.num(c.accuracy)}, validation loss ${L.num(c.loss)}`}. Longest possible step η/(2√ρ) = ${L.num(c.lr / (2 * Math.sqrt(c.rho)))}; local rate near a minimum η/ρ = ${L.num(c.lr / c.rho)}.` : grid ? "Point at a cell, or use the arrow keys, to read it. Hatched: training diverged." : "Press “Fill the map”: one whole training for each pair of η and ρ, a few seconds in all for the small tasks."; };
     const clampAt = (i, j) => { at = [Math.min(grid.lrs.length - 1, Math.max(0, i)), Math.min(grid.rhos.length - 1, Math.max(0, j))]; draw(); tell(); };
     canvas.onpointermove = (e) => { if (!grid) return; const { h, cw, ch } = box(); clampAt(Math.floor((e.offsetX - M.left) / cw), Math.floor((h - M.bottom - e.offsetY) / ch)); };
     canvas.onkeydown = (e) => { const d = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key]; if (!d || !grid) return; e.preventDefault(); const [i, j] = at || [0, 0]; clampAt(i + d[0], j + d[1]); };
 
-    const events = (list) => { for (const e of list) { if (e.kind === "meta") { grid = { lrs: e.lrs, rhos: e.rhos, title: e.title }; cells = new Map(); } if (e.kind === "cell") cells.set(`${e.j},${e.i}`, e); if (e.kind === "result") files = e.files; } if (grid) strip.progress(cells.size / (grid.lrs.length * grid.rhos.length)); draw(); tell(); };
+    const events = (list) => { for (const e of list) { if (e.kind === "meta") { canvas.hidden = false; grid = { lrs: e.lrs, rhos: e.rhos, title: e.title }; cells = new Map(); } if (e.kind === "cell") cells.set(`${e.j},${e.i}`, e); if (e.kind === "result") files = e.files; } if (grid) strip.progress(cells.size / (grid.lrs.length * grid.rhos.length)); draw(); tell(); };
     const show = (job, text) => strip.show(job, text || (grid ? `${grid.title || ""}: ${cells.size} of ${grid.lrs.length * grid.rhos.length} trainings` : ""));
     const follow = () => { if (!props.job || !props.job.id) return; stop(); at = null; cells = new Map(); files = null; take_along.clear(); let last = null; stop = L.follow(props.job.id, { onEvents: events, onState: (j) => { show(j); if (L.ended(j.state) && last !== j.state) { last = j.state; if (files && j.state !== "failed") take_along.show(j.id, files); trigger("ended", { state: j.state, id: j.id }); } } }); };
     watch("job", follow);

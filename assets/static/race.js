@@ -14,6 +14,7 @@
     const legend = el("div", { class: "lb-legend", role: "group", "aria-label": "Methods shown" }), plots = el("div", { class: "lb-grid2" }), inside = el("div", { class: "lb-inside" }), table = el("div", { class: "lb-table" });
     const save = el("button", { type: "button", class: "lb-small" }, "Save picture (PNG)");
     root.append(el("div", { class: "lb-tools" }, axes, scale, save), legend, plots, table);
+    const notes = el("details", { class: "lb-notes", hidden: true }); table.after(notes);
     const changes = el("p", { class: "lb-hint lb-changes", role: "status" }), take_along = L.exportBar(root);
     plots.after(changes);
     root.append(inside);
@@ -51,7 +52,12 @@
       if (xAxis === "step") for (const c of data.changed) loss.marks.push({ x: c.step, colour: arm(c.arm).colour, label: `${arm(c.arm).label}: ${c.name} → ${L.num(c.value)}` });
       loss.later(); acc.later();
     };
+    const drawNotes = () => {
+      const known = data.meta.arms.filter((a) => a.note); notes.hidden = !known.length;
+      notes.replaceChildren(el("summary", {}, "What each of them is, and what its step sees"), el("dl", {}, ...known.flatMap((a) => [el("dt", {}, a.label), el("dd", {}, a.note)])));
+    };
     const drawLegend = () => {
+      drawNotes();
       data.hidden = data.hidden || new Set();
       legend.replaceChildren(...data.meta.arms.map((a) => {
         const swatch = el("canvas", { width: 26, height: 8, "aria-hidden": "true" }), g = swatch.getContext("2d");
@@ -110,7 +116,7 @@
 
     let last = null;
     const follow = (job) => {
-      stop(); data = fresh(); loss.clear(); acc.clear(); inside.hidden = true; table.replaceChildren(); legend.replaceChildren(); strip.progress(0); take_along.clear(); changes.textContent = ""; delete root.dataset.changes; last = null;
+      stop(); data = fresh(); loss.clear(); acc.clear(); inside.hidden = true; table.replaceChildren(); legend.replaceChildren(); notes.hidden = true; strip.progress(0); take_along.clear(); changes.textContent = ""; delete root.dataset.changes; last = null;
       stop = L.follow(job.id, { onEvents: events, onState: (j) => { show(j); if (L.ended(j.state) && last !== j.state) { last = j.state; if (data.files && j.state !== "failed") take_along.show(j.id, data.files); trigger("ended", { state: j.state, id: j.id }); } } });
     };
     const recorded = () => { if (!props.recorded || !props.recorded.events) return; data = fresh(); events(props.recorded.events); show({ state: "recorded" }, props.recorded.note); drawInside(); };

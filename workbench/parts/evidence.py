@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 import gradio as gr
 
@@ -29,8 +30,12 @@ def evidence_drawer(
             html.card("No evidence yet", f"<p>{escape(str(why))}</p><p>Make it with <code>python -m models train {method.id}</code>.</p>")
         )
         return
-    html.show(_where_from(card), elem_id=f"{method.id}_evidence")
-    for task, measures in _by_task(card).items():
+    tasks = _by_task(card)
+    html.show(
+        html.card("In short", html.bullets(_in_short(method, tasks, labels, lower_is_better))) + _where_from(card),
+        elem_id=f"{method.id}_evidence",
+    )
+    for task, measures in tasks.items():
         title = f"{labels.get(task, task)} ({_kind(card, task)})"
         html.show(html.card(title, _task_table(measures, labels, lower_is_better), _footnote(measures)))
     if card.loses:
@@ -48,6 +53,27 @@ def _by_task(card: Card) -> dict[str, dict[str, dict[str, Metric]]]:
         task, _, measure = plain.rpartition("/")
         tasks.setdefault(task, {}).setdefault(arm, {})[measure] = metric
     return tasks
+
+
+def _in_short(method: Method, tasks: dict[str, Any], labels: Mapping[str, str], lower: tuple[str, ...]) -> list[str]:
+    """One sentence for each measure that every arm of a task has: how often the method is best, and how often a rival is clearly better."""
+    sentences = []
+    for measure in dict.fromkeys(measure for arms in tasks.values() for measure in arms.get("", {})):
+        compared = [arms for arms in tasks.values() if len(arms) > 1 and all(measure in values for values in arms.values())]
+        if not compared:
+            continue
+        sign = -1 if measure.startswith(lower) else 1
+        first = sum(all(sign * arms[""][measure].value >= sign * values[measure].value for values in arms.values()) for arms in compared)
+        beaten = sum(any(_clearly_better(values[measure], arms[""][measure], sign) for values in arms.values()) for arms in compared)
+        name = labels.get(measure, measure.replace("_", " "))
+        sentences.append(
+            f"{name}: {method.title} has the best mean on {first} of {len(compared)} tasks; on {beaten} a rival is better with 95 % intervals apart."
+        )
+    return sentences
+
+
+def _clearly_better(rival: Metric, own: Metric, sign: int) -> bool:
+    return rival.low > own.high if sign > 0 else rival.high < own.low
 
 
 def _task_table(arms: dict[str, dict[str, Metric]], labels: Mapping[str, str], lower: tuple[str, ...]) -> str:

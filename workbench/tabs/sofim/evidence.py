@@ -50,7 +50,7 @@ def _row(row: dict[str, Any], targets: dict[str, float]) -> list[str]:
     cells = [
         escape(row["label"]),
         escape(setting),
-        f"{row['diverged_settings']} of {row['grid_points']}",
+        f"{row['diverged_settings']} of {row['settings']}",
         f"{row['diverged_runs']} of {row['seeds']}",
     ]
     cells += [number(row["ms_per_step"]), f"{row['words_per_step']:,.0f}"]

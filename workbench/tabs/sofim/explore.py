@@ -172,8 +172,8 @@ def _racing(context: Context, request: gr.Request, job: str) -> set[str]:
 def _settings_buttons(method: Method, task: gr.Dropdown, tuned: gr.State, knobs: dict[str, Any], rates: dict[str, gr.Number]) -> None:
     """Two buttons that set all rates at once: as documented, or as the study found them best for this task."""
     with gr.Row(elem_classes="lb-controls"):
-        best = gr.Button("Settings: best found in the study", size="sm", elem_id="sofim_best")
-        plain = gr.Button("Settings: as documented", size="sm", elem_id="sofim_documented")
+        best = gr.Button("Settings: best found in the study", size="sm", scale=0, min_width=230, elem_id="sofim_best")
+        plain = gr.Button("Settings: as documented", size="sm", scale=0, min_width=180, elem_id="sofim_documented")
 
     def filled(found: dict[str, dict[str, float]]) -> list[Any]:
         own = {"lr": 0.1, "rho": 0.5, "beta": 0.9} | found.get("sofim", {})
