@@ -80,7 +80,7 @@ def table_row(study: Study, part: Part, arm_id: str) -> dict[str, object]:
         "at_edge": at_edge(arm_id, chosen, searched),
         "steps": part.steps_of(arm_id),
         "seeds": len(finals),
-        "grid_points": len(searched),
+        "settings": len(searched),
         "diverged_settings": sum(record["diverged"] for record in searched),
         "diverged_runs": sum(final["diverged"] for final in finals),
         "ms_per_step": median(1e3 * final["seconds"] / max(1, final["steps"]) for final in finals),
