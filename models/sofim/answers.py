@@ -21,6 +21,7 @@ from models.sofim.arms import ARMS
 from models.sofim.tasks import get, make_model
 
 OWN = "own"
+ANOTHER_TASK = "These weights belong to another task; choose the task they were trained on."
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def answers(shown: Case, own_weights: Path | None = None) -> tuple[Answer, ...]:
     x = data.test.x[shown.index : shown.index + 1]
     nets = dict(_shipped(shown.task))
     if own_weights is not None:
-        nets[OWN] = _fitted(shown.task, load(own_weights)[0])
+        nets[OWN] = _own(shown.task, own_weights)
     found = []
     for net, model in nets.items():
         with torch.inference_mode():
@@ -103,10 +104,18 @@ def _shipped(task_id: str) -> tuple[tuple[str, torch.nn.Module], ...]:
     return tuple(nets)
 
 
+def _own(task_id: str, path: Path) -> torch.nn.Module:
+    """A visitor's network. Its card is asked for the task, since two tasks may share the shapes of a network."""
+    tensors, card = load(path)
+    if card.config.get("task") != task_id:
+        raise CheckpointRefused(ANOTHER_TASK)
+    return _fitted(task_id, tensors)
+
+
 def _fitted(task_id: str, weights: Mapping[str, torch.Tensor]) -> torch.nn.Module:
     model = make_model(get(task_id), 0)
     try:
         model.load_state_dict({name: value.float() for name, value in weights.items()})
     except RuntimeError as fault:
-        raise CheckpointRefused("These weights belong to another task; choose the task they were trained on.") from fault
+        raise CheckpointRefused(ANOTHER_TASK) from fault
     return model.eval()

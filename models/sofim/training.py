@@ -15,7 +15,8 @@ import torch
 from models.shared import metrics
 from models.shared.checkpoints import Card, DatasetUse, save
 from models.shared.device import hardware
-from models.sofim.race import Race, read
+from models.sofim.race import Race
+from models.sofim.race_config import ConfigRefused, check_runs_here, read
 from models.sofim.tasks import evaluate
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def train(config: Mapping[str, object], inbox: Inbox) -> Iterator[dict]:
     config: as for a race (`race_config.py`), with one entry in `arms` and one seed. Raises ConfigRefused or DataNotHere before the first event.
     """
     checked = read(config)
+    if len(checked.entries) > 1 or len(checked.seeds) > 1:
+        raise ConfigRefused("A training keeps one network, so it takes one optimiser and one seed; run a race to compare several.")
+    check_runs_here(checked.task)
     torch.set_num_threads(checked.threads)
     race, started = Race(checked, inbox), time.perf_counter()
     for event in race.run():
