@@ -95,7 +95,7 @@
         if (l.end) { g.font = `bold 15px ${font}`; g.fillStyle = L.colour(l.colour); g.textAlign = "center"; g.textBaseline = "middle"; g.fillText(l.end, Math.min(w - right - 6, X(l.x[k])), Math.max(top + 8, Y(l.y[k]))); g.font = `12px ${font}`; }
       }
       g.globalAlpha = 1;
-      for (const m of this.marks) if (m.label) { g.fillStyle = ink; g.textAlign = "left"; g.textBaseline = "bottom"; g.setLineDash([]); m.y !== undefined ? g.fillText(m.label, left + 5, Y(m.y) - 2) : g.fillText(m.label, X(m.x) + 4, top + 14); }
+      for (const m of this.marks) if (m.label) { g.fillStyle = ink; g.textBaseline = "bottom"; g.setLineDash([]); if (m.y !== undefined) { g.textAlign = "right"; g.fillText(m.label, w - right - 4, Y(m.y) - 2); } else { g.textAlign = "left"; g.fillText(m.label, X(m.x) + 4, top + 14); } }
       (this.opts.after || (() => {}))(g, X, Y, { w, h, M });
       g.restore();
       this.drawn = points; c.dataset.points = points; c.dataset.total = shown.reduce((n, l) => n + l.x.length, 0);

@@ -79,7 +79,8 @@ def _clearly_better(rival: Metric, own: Metric, sign: int) -> bool:
 def _task_table(arms: dict[str, dict[str, Metric]], labels: Mapping[str, str], lower: tuple[str, ...]) -> str:
     measures = list(dict.fromkeys(measure for values in arms.values() for measure in values))
     best = {
-        measure: _best([values[measure].value for values in arms.values() if measure in values], measure in lower) for measure in measures
+        measure: _best([values[measure].value for values in arms.values() if measure in values], measure.startswith(lower))
+        for measure in measures
     }
     head = ["Optimiser" if len(arms) > 1 else "", *(_heading(measure, arms, labels) for measure in measures)]
     order = sorted(arms, key=lambda arm: arm != "")

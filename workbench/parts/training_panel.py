@@ -106,7 +106,7 @@ def job_controls(name: str, *, start_label: str, steps: bool = False) -> Control
         pause = gr.Button(PAUSE, elem_id=f"{name}_pause") if steps else None
         step = gr.Button("Single step", elem_id=f"{name}_step") if steps else None
         stop = gr.Button("Stop", variant="stop", elem_id=f"{name}_stop")
-        keep = gr.Checkbox(False, label="Go on when I close this page", elem_id=f"{name}_keep", container=False, min_width=220)
+        keep = gr.Checkbox(False, label="Go on when I close this page", elem_id=f"{name}_keep", container=False, min_width=270)
     return Controls(start, pause, step, stop, keep, gr.State(""))
 
 

@@ -43,7 +43,7 @@ def race(method: Method, task_id: str = "digits_mlp") -> dict[str, Any]:
             }
         )
         events += [{"kind": "eval", "lanes": {lane: {name: curve[name][i] for name in curve}}} for i in range(len(curve["step"]))]
-    note = f"Recorded: {task.title}, median of {runs} runs, every optimiser at the best of its {rows[shown[0]]['settings']} tried settings. Press “Start the race” for a live one."
+    note = f"{task.title}, median of {runs} runs, every optimiser at the best of its {rows[shown[0]]['settings']} tried settings. Press “Start the race” for a live one."
     return {"events": events, "note": note}
 
 
