@@ -153,7 +153,8 @@ def test_races_outlive_a_killed_server_and_the_next_one_follows_and_stops_them(h
         assert last["job"]["state"] == "stopped"
         told = steps_told(last["events"])
         assert told == list(range(told[0], told[0] + len(told)))  # nothing lost, nothing twice, across both servers
-        assert {second.file(job, name).status_code for name in FILES} == ({200} if last["events"][-1]["kind"] == "result" else {404})
+        assert (last["events"][-1]["kind"], last["events"][-1]["stopped"]) == ("result", True)
+        assert {second.file(job, name).status_code for name in FILES} == {200}
     wait_for(lambda: second.http.get("/health").json()["queue"]["running"] == 0)
 
 

@@ -120,3 +120,23 @@ def slow_partial_result(config, inbox):
             file.flush()
             yield {"kind": "wrote", "bytes": file.tell(), "pid": os.getpid()}
             time.sleep(0.005)
+
+
+def slow_steps(config, inbox):
+    """Looks for the stop before every step; a step takes 0.3 s, and at the end there is something left to say and to keep."""
+    done = 0
+    while not inbox.stopping:
+        yield {"kind": "begun", "i": done}
+        time.sleep(0.3)
+        done += 1
+        yield {"kind": "step", "i": done}
+    (inbox.out / "curves.csv").write_text(f"{done} steps")
+    yield {"kind": "result", "steps": done}
+
+
+def looks_and_stays(config, inbox):
+    """Looks for the stop at every step, and goes on all the same."""
+    (inbox.out / "half.txt").write_text("half")
+    while True:
+        yield {"kind": "step", "stopping": inbox.stopping}
+        time.sleep(0.01)

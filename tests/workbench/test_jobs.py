@@ -108,6 +108,28 @@ def test_work_that_heeds_the_stop_tells_its_last_event_and_keeps_its_files(jobs,
     assert jobs.result(job.id)["curves.csv"].read_text() == "whole"
 
 
+def test_a_stop_in_the_middle_of_a_step_leaves_the_work_its_last_event_and_its_files(managers, start, wait_for, follow):
+    jobs = managers(terminate_after_s=10.0, kill_after_s=15.0)  # the patience itself is not under test
+    job = start(jobs, "slow_steps")
+    wait_for(lambda: jobs.events(job.id).events)  # the first step is under way: it has looked, and will look again only after yielding
+    jobs.stop(job.id)
+    last, events = follow(jobs, job)
+    assert (last.state, last.error) == ("stopped", "")
+    assert [event["kind"] for event in events] == ["begun", "step", "result"]
+    assert events[-1]["steps"] == 1
+    assert {name: file.read_text() for name, file in jobs.result(job.id).items()} == {"curves.csv": "1 steps"}
+
+
+def test_work_that_looks_at_the_stop_and_goes_on_is_told_to_end(jobs, start, wait_for, follow):
+    job = start(jobs, "looks_and_stays")
+    wait_for(lambda: jobs.events(job.id).events)
+    jobs.stop(job.id)
+    last, events = follow(jobs, job)
+    assert (last.state, last.error, jobs.result(job.id)) == ("stopped", "", {})
+    assert [event["stopping"] for event in events] == sorted(event["stopping"] for event in events)
+    assert events[-1]["stopping"] is True
+
+
 def test_a_stopped_job_makes_no_further_step_and_cleans_up(jobs, start, follow, wait_for):
     job = start(jobs, "forever")
     wait_for(lambda: jobs.events(job.id).events)
