@@ -116,7 +116,7 @@
 
     let last = null;
     const follow = (job) => {
-      stop(); data = fresh(); loss.clear(); acc.clear(); inside.hidden = true; table.replaceChildren(); legend.replaceChildren(); notes.hidden = true; strip.progress(0); take_along.clear(); changes.textContent = ""; delete root.dataset.changes; last = null;
+      stop(); data = fresh(); root.dataset.step = 0; loss.title(LOSS_TITLE); loss.opts.empty = acc.opts.empty = "Starting …"; loss.clear(); acc.clear(); inside.hidden = true; table.replaceChildren(); legend.replaceChildren(); notes.hidden = true; strip.progress(0); take_along.clear(); changes.textContent = ""; delete root.dataset.changes; last = null;
       stop = L.follow(job.id, { onEvents: events, onState: (j) => { show(j); if (L.ended(j.state) && last !== j.state) { last = j.state; if (data.files && j.state !== "failed") take_along.show(j.id, data.files); trigger("ended", { state: j.state, id: j.id }); } } });
     };
     const recorded = () => { if (!props.recorded || !props.recorded.events) return; data = fresh(); events(props.recorded.events); show({ state: "recorded" }, props.recorded.note); drawInside(); };
