@@ -53,8 +53,9 @@ def _bars(values: np.ndarray | None) -> str:
     if values is None:
         return ""
     width, middle = SIDE_PX / len(values), SIDE_PX / 2
+    gap = min(1.0, width / 4)  # on each side of a bar; a hundred values still get bars that can be seen
     bars = "".join(
-        f'<rect x="{i * width + 1:.1f}" y="{middle - max(0.0, v) * middle:.1f}" width="{width - 2:.1f}" height="{abs(v) * middle:.1f}"/>'
+        f'<rect x="{i * width + gap:.1f}" y="{middle - max(0.0, v) * middle:.1f}" width="{width - 2 * gap:.1f}" height="{abs(v) * middle:.1f}"/>'
         for i, v in enumerate(np.clip(values / 3, -1, 1))
     )
     return f'<svg viewBox="0 0 {SIDE_PX} {SIDE_PX}" width="{SIDE_PX}" height="{SIDE_PX}" role="img" aria-label="{len(values)} measurements, standardised">{bars}<path d="M0 {middle}H{SIDE_PX}"/></svg>'

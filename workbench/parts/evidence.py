@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -14,6 +13,7 @@ from models.shared.method import Method
 from workbench.parts import html
 
 NO_PAPER_NUMBERS = "The paper's own tables could not be read, so none of its numbers is shown."
+KINDS = {"real": "real data", "phantom": "phantoms, not patients"}
 
 
 def evidence_drawer(
@@ -31,12 +31,10 @@ def evidence_drawer(
         )
         return
     tasks = _by_task(card)
-    html.show(
-        html.card("In short", html.bullets(_in_short(method, tasks, labels, lower_is_better))) + _where_from(card),
-        elem_id=f"{method.id}_evidence",
-    )
+    in_short = _in_short(method, tasks, labels, lower_is_better)
+    html.show((html.card("In short", html.bullets(in_short)) if in_short else "") + _where_from(card), elem_id=f"{method.id}_evidence")
     for task, measures in tasks.items():
-        title = f"{labels.get(task, task)} ({_kind(card, task)})"
+        title = f"{labels.get(task, task)} ({_kind(measures)})"
         html.show(html.card(title, _task_table(measures, labels, lower_is_better), _footnote(measures)))
     if card.loses:
         html.show(html.card(f"Where {method.title} does not win", html.bullets(card.loses)))
@@ -67,7 +65,7 @@ def _in_short(method: Method, tasks: dict[str, Any], labels: Mapping[str, str], 
         beaten = sum(any(_clearly_better(values[measure], arms[""][measure], sign) for values in arms.values()) for arms in compared)
         name = labels.get(measure, measure.replace("_", " "))
         sentences.append(
-            f"{name}: {method.title} has the best mean on {first} of {len(compared)} tasks; on {beaten} a rival is better with 95 % intervals apart."
+            f"{name}: {method.title} has the best value on {first} of {len(compared)} tasks; on {beaten} a rival is better with intervals apart."
         )
     return sentences
 
@@ -108,32 +106,41 @@ def _cell(metric: Metric | None, best: float) -> str:
 
 
 def number(value: float) -> str:
-    """Three significant digits, four for shares near one, a true minus sign."""
+    """Three significant digits, four from 0.1 to 10 where shares lie, all before the decimal point, a true minus sign."""
     if value == 0:
         return "0"
     digits = 4 if 0.1 <= abs(value) < 10 else 3
     if abs(value) >= 1e5 or abs(value) < 1e-3:
         return f"{value:.2e}".replace("-", "−")
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])  # of the rounded value: 9.9996 is shown as 10.00
+    decimals = max(0, digits - 1 - exponent)
     return f"{value:,.{decimals}f}".replace("-", "−")
 
 
 def _footnote(arms: dict[str, dict[str, Metric]]) -> str:
     metrics = [metric for values in arms.values() for metric in values.values()]
-    ways = ", ".join(dict.fromkeys(metric.interval for metric in metrics if metric.interval))
+    ways = "; ".join(dict.fromkeys(_way(metric.interval) for metric in metrics if metric.low < metric.high))
     counts = sorted({metric.n for metric in metrics})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-    return f"<p><small>Small figures: 95 % interval ({escape(ways)}); {n}. Bold: best of the column, whether or not the intervals overlap.</small></p>"
+    small = f"Small figures: {escape(ways)}; " if ways else ""
+    return f"<p><small>{small}{n}. Bold: best of the column, whether or not the intervals overlap.</small></p>"
 
 
-def _kind(card: Card, task: str) -> str:
-    kinds = {metric.kind for name, metric in card.metrics.items() if name.startswith(f"{task}/")}
-    return "phantoms, not patients" if kinds == {"phantom"} else "real data"
+def _way(interval: str) -> str:
+    """How an interval was made, as people read it. The range of a few runs covers no 95 %, so it is not called so."""
+    return interval if interval.startswith("range") else f"95 % interval ({interval})"
+
+
+def _kind(arms: dict[str, dict[str, Metric]]) -> str:
+    """What the numbers of a task were measured on; phantoms are named also where they stand beside real data."""
+    kinds = {metric.kind for values in arms.values() for metric in values.values()}
+    return "; ".join(words for kind, words in KINDS.items() if kind in kinds)
 
 
 def _where_from(card: Card) -> str:
     sets = "; ".join(
-        f"{use.title} ({use.n_train} train, {use.n_validation} validation, {use.n_test} test, {use.licence})" for use in card.datasets
+        f"{use.title} ({KINDS[use.kind]}, {use.n_train} train, {use.n_validation} validation, {use.n_test} test, {use.licence})"
+        for use in card.datasets
     )
     return html.card(
         "What was measured",

@@ -49,7 +49,7 @@ def race(method: Method, task_id: str = "digits_mlp") -> dict[str, Any]:
 
 def _meta(card: Any, task_id: str, shown: list[str]) -> dict[str, Any]:
     arms = [{"id": arm, "label": ARMS[arm].label, "colour": ARMS[arm].colour, "note": ARMS[arm].note} for arm in shown]
-    steps = max(curve["step"][-1] for curve in card.extra["curves"][task_id].values())
+    steps = max(card.extra["curves"][task_id][arm]["step"][-1] for arm in shown)
     return {
         "kind": "meta", "task": task_id, "title": TASKS[task_id].title, "arms": arms, "steps": steps, "seeds": ["median"],
         "targets": card.extra["targets"][task_id], "parameters": None, "device": card.hardware, "loss_title": "Training loss (fixed rows, median of the runs)",
