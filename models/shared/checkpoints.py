@@ -200,7 +200,7 @@ def read_capped(path: Path, limit: int, what: str) -> bytes:
             data = file.read(limit + 1) if size <= limit else b""
     except OSError as fault:
         reason = "is not here" if isinstance(fault, FileNotFoundError) else f"cannot be opened ({fault.strerror})"
-        raise CheckpointRefused(f"The {what} {path.name} {reason}; it was expected in {path.parent}.") from fault
+        raise CheckpointRefused(f"The {what} {path.name} {reason}; it was expected in the folder {path.parent.name}.") from fault
     if size > limit or len(data) > limit:
         raise CheckpointRefused(f"The {what} {path.name} is larger than the {limit >> 20} MB allowed, so it was not read.")
     return data

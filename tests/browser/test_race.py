@@ -34,7 +34,9 @@ def drawn(page: Page) -> dict[str, int]:
 
 def test_three_optimisers_race_grow_stop_and_leave_a_csv(race: Page, app, shot) -> None:
     start(race)
-    race.wait_for_function(f"() => +document.querySelector('{LOSS}').dataset.total > 10")
+    race.wait_for_function(
+        "() => +document.querySelector('#sofim_board .lb-race').dataset.step > 5"
+    )  # of the live race, not of the recorded one
     before = drawn(race)
     race.wait_for_timeout(3000)
     after = drawn(race)

@@ -108,7 +108,7 @@ def test_the_best_of_each_column_is_bold_in_the_direction_of_its_measure(drawer)
     )
     (table,) = [markup for markup in drawer(card) if "<table>" in markup]
     assert rows(table) == [
-        ["Optimiser", "test accuracy", "test loss", "steps to test loss"],
+        ["Method", "test accuracy", "test loss", "steps to test loss"],
         ["", "0.9600 0.9500 to 0.9700", "0.2000", "60"],
         ["adam", "0.9500 0.9300 to 0.9700", "0.1000", "40"],
         ["sgd", "0.9600 0.9300 to 0.9900", "–", "–"],
@@ -122,7 +122,7 @@ def test_labels_name_arms_measures_and_tasks(drawer):
     pieces = drawer(card_of({"digits/loss": metric(0.5, unit="nats"), "digits/loss@adam": metric(0.4, unit="nats")}), labels=labels)
     (table,) = [markup for markup in pieces if "<table>" in markup]
     assert "<h3>Handwritten digits (real data)</h3>" in table
-    assert [row[0] for row in rows(table)] == ["Optimiser", "SOFIM", "ADAM"]
+    assert [row[0] for row in rows(table)] == ["Method", "SOFIM", "ADAM"]
     assert rows(table)[0][1] == "Test loss (nats)"
 
 

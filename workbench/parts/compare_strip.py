@@ -29,7 +29,7 @@ def strip(
         else _bars(values)
     )
     lines = [[escape(name), escape(answer), _meter(share), _verdict(right)] for name, answer, share, right in rows]
-    table = html.table(["Network trained with", "Answer", f"Probability given to the true class ({truth})", ""], lines)
+    table = html.table(["Answered by", "Answer", f"Probability given to the true class ({truth})", ""], lines)
     return f'<div class="lb-strip"><figure>{shown}<figcaption>{escape(caption)}</figcaption></figure>{table}</div>'
 
 

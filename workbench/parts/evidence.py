@@ -80,7 +80,7 @@ def _task_table(arms: dict[str, dict[str, Metric]], labels: Mapping[str, str], l
         measure: _best([values[measure].value for values in arms.values() if measure in values], measure.startswith(lower))
         for measure in measures
     }
-    head = ["Optimiser" if len(arms) > 1 else "", *(_heading(measure, arms, labels) for measure in measures)]
+    head = ["Method" if len(arms) > 1 else "", *(_heading(measure, arms, labels) for measure in measures)]
     order = sorted(arms, key=lambda arm: arm != "")
     rows = [[escape(labels.get(arm, arm)), *(_cell(arms[arm].get(measure), best[measure]) for measure in measures)] for arm in order]
     return html.table(head, rows, row_classes=["lb-own" if arm == "" else "" for arm in order])

@@ -14,15 +14,15 @@ from models.sofim.arms import ARMS
 from models.sofim.race_config import ConfigRefused, read
 from workbench.tabs.sofim import recorded
 from workbench.tabs.sofim.compare import _short
-from workbench.tabs.sofim.explore import OTHERS, _config
 from workbench.tabs.sofim.names import SOFIM_ARMS, labels, race_title
+from workbench.tabs.sofim.race_settings import OTHERS, filled, race_config
 
 TASK = "digits_mlp"
 RATES = [0.25 + position for position in range(len(OTHERS))]
 
 
-def config(arms, tuned=None, lr=0.2, rho=0.4, beta=0.8, rates=RATES):
-    return _config(tuned or {}, TASK, arms, lr, rho, beta, 32, 50, 2, 80, *rates)
+def config(arms, tuned=None, lr=0.2, rho=0.4, beta=0.8, loss=0.1, accuracy=0.9, rates=RATES):
+    return race_config(TASK, arms, tuned or {}, lr, rho, beta, 32, 50, 2, 80, loss, accuracy, *rates)
 
 
 # -- a race from the controls -----------------------------------------------------------------------------------------
@@ -37,6 +37,7 @@ def test_the_controls_give_a_race_that_is_accepted():
         "batch": 32,
         "steps": 50,
         "seeds": [0, 1],
+        "targets": {"train_loss": 0.1, "test_loss": 0.2, "test_accuracy": 0.9},
         "pace": 80,
     }
     assert read(made).entries[0].hyper == {"lr": 0.2, "rho": 0.4, "beta": 0.8}
@@ -58,6 +59,21 @@ def test_no_optimiser_is_a_sentence():
 def test_settings_of_the_study_are_kept_below_those_on_the_screen():
     (adam,) = config(["adam"], tuned={"adam": {"lr": 9.0, "beta1": 0.5}, "sofim": {"beta": 0.1}})["arms"]
     assert (adam["beta1"], adam["lr"]) == (0.5, RATES[[arm.id for arm in OTHERS].index("adam")])
+
+
+def test_each_variant_runs_at_its_own_best_until_a_knob_is_turned():
+    tuned = {"sofim": {"lr": 2.0, "rho": 0.5}, "sofim_b": {"lr": 3.0, "rho": 1.5}}
+    _, lr, rho, beta, *rates = filled(tuned)
+    assert (lr.value, rho.value, beta) == (2.0, 0.5, 0.9)
+    assert rates == [next(hyper.default for hyper in arm.hypers if hyper.name == "lr") for arm in OTHERS]
+    untouched = config(["sofim", "sofim_b"], tuned=tuned, lr=2.0, rho=0.5, beta=0.9)["arms"]
+    assert [(arm["lr"], arm["rho"]) for arm in untouched] == [(2.0, 0.5), (3.0, 1.5)]
+    turned = config(["sofim", "sofim_b"], tuned=tuned, lr=2.0, rho=0.7, beta=0.9)["arms"]
+    assert [(arm["lr"], arm["rho"]) for arm in turned] == [(2.0, 0.7), (2.0, 0.7)]
+
+
+def test_an_emptied_target_is_left_out():
+    assert set(read(config(["sofim"], loss=None)).targets) == {"test_loss", "test_accuracy"}
 
 
 @pytest.mark.parametrize(
