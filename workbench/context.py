@@ -46,8 +46,11 @@ class Context:
         return cls(settings, jobs)
 
     def start(self, work: str, config: dict[str, Any], request: Any, *, title: str, keep: bool = False) -> Job:
-        """Start a job for the visitor behind `request`. Unless `keep`, it stops when the page that started it closes."""
-        job = self.jobs.start(work, config, owner=visitor_of(request), title=title, keep=keep)
+        """Start a job for the visitor behind `request`. Unless `keep`, it stops when the page that started it closes.
+
+        Every recipe's configuration may name a `device`; the host's choice is put in where it does not.
+        """
+        job = self.jobs.start(work, {"device": self.settings.device} | config, owner=visitor_of(request), title=title, keep=keep)
         if not keep:
             self.pages.add(getattr(request, "session_hash", None), job.id)
         return job

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 
 from models.shared.data import Dataset, Split
-from models.shared.training import Batches, Fit
+from models.shared.training import Batches, Fit, bf16_pays
 from models.sofim.arms import ARMS
 from models.sofim.tasks import Task, evaluate, loss_fn, make_model, rows
 
@@ -79,6 +79,7 @@ class Lane:
             steps=steps,
             device=device,
             full_batch=self.arm.full_batch,
+            autocast=task.bf16 and bf16_pays(device),
         )
         self._events = iter(self.fit)
         self.steps, self.step, self.seconds, self.words, self.grad_evals = steps, 0, 0.0, 0.0, 0.0
