@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import workbench
@@ -94,13 +92,6 @@ class Context:
 
 def _hash(method: Method) -> str | None:
     try:
-        stat = method.card.stat()
-        return _card_hash(method.card, stat.st_mtime_ns, stat.st_size)
+        return read_card(method.card).sha256
     except (FileNotFoundError, CheckpointRefused):
         return None
-
-
-@lru_cache(maxsize=64)
-def _card_hash(card: Path, mtime_ns: int, size: int) -> str:
-    """The weights' hash in a card; read again only when the file has changed, as a probe may ask every second."""
-    return read_card(card).sha256

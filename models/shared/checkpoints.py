@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -151,8 +152,20 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def read_card(path: Path) -> Card:
-    """The card of the weights at `path` (the card's own path does as well); CheckpointRefused when absent or damaged."""
+    """The card of the weights at `path` (the card's own path does as well); CheckpointRefused when absent or damaged.
+
+    Kept in memory until the file changes: a page shows one card in several places, and a health probe may ask every second.
+    """
     path = card_path(path)
+    try:
+        stat = path.stat()
+    except OSError:
+        stat = None  # `read_capped` says what is wrong
+    return _read_card(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino) if stat else None)
+
+
+@lru_cache(maxsize=32)
+def _read_card(path: Path, _stamp: tuple[int, int, int] | None) -> Card:
     raw = read_capped(path, MAX_CARD_BYTES, "card")
     try:
         return Card.model_validate_json(raw)
