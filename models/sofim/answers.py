@@ -81,15 +81,22 @@ def answers(shown: Case, own_weights: Path | None = None) -> tuple[Answer, ...]:
     return tuple(found)
 
 
-def tasks_with_answers() -> tuple[str, ...]:
-    """Tasks for which networks are shipped; reads the card alone."""
-    from models.shared.checkpoints import read_card
-
-    try:
-        card = read_card(get_method("sofim").card)
-    except CheckpointRefused:
+@lru_cache(maxsize=8)
+def disagreements(task_id: str) -> tuple[int, ...]:
+    """Numbers of the test cases on which the shipped networks do not all give the same answer; empty where fewer than two are shipped."""
+    nets = _shipped(task_id)
+    if len(nets) < 2:
         return ()
-    return tuple(dict.fromkeys(name.partition("/")[0] for name in card.metrics))
+    x = load_data(get(task_id).dataset).test.x
+    with torch.inference_mode():
+        given = torch.stack([torch.cat([model(part).argmax(1) for part in x.split(512)]) for _, model in nets])  # nets N
+    return tuple(torch.nonzero((given != given[0]).any(0)).flatten().tolist())
+
+
+def next_disagreement(task_id: str, index: int) -> int | None:
+    """The next case after `index` on which the shipped networks disagree, counted round; None where they never do."""
+    found = disagreements(task_id)
+    return next((number for number in found if number > index), found[0] if found else None)
 
 
 @lru_cache(maxsize=8)

@@ -12,7 +12,7 @@ from models.shared import checkpoints
 from models.shared.checkpoints import Card, CheckpointRefused, DatasetUse, Metric, save
 from models.shared.data import load
 from models.sofim import answers as room
-from models.sofim.answers import ANOTHER_TASK, OWN, answers, case, tasks_with_answers
+from models.sofim.answers import ANOTHER_TASK, OWN, answers, case
 from models.sofim.arms import ARMS
 from models.sofim.tasks import evaluate, get, make_model
 from models.sofim.training import train
@@ -145,12 +145,6 @@ def test_tampered_weights_are_refused(shipped, own, tmp_path):
     path.with_suffix(".json").write_bytes(own.with_suffix(".json").read_bytes())
     with pytest.raises(CheckpointRefused, match="do not belong to their card"):
         answers(case(TABLE, 0), path)
-
-
-def test_tasks_with_answers_are_those_of_the_card(shipped, tmp_path):
-    assert tasks_with_answers() == (TABLE, DIGITS)
-    (tmp_path / "sofim.json").unlink()
-    assert tasks_with_answers() == ()
 
 
 def test_without_shipped_weights_there_is_a_sentence(shipped, tmp_path):

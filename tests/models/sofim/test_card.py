@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.shared.checkpoints import read_card
 from models.sofim import METHOD
+from models.sofim.answers import answers, case, disagreements, next_disagreement
 from models.sofim.study_report import OWN
 from models.sofim.tasks import TASKS
 
@@ -31,3 +32,12 @@ def test_every_optimiser_was_searched_as_widely_and_run_with_five_seeds() -> Non
     assert all(row["seeds"] >= 5 for row in rows)
     assert {row["task"] for row in rows} >= {"digits_mlp", "digits_cnn", "breast_cancer_mlp"}
     assert {"sofim", "sgd_momentum", "adam", "lbfgs", "adahessian", "nystrom_sgd"} <= {row["arm"] for row in rows}
+
+
+def test_the_networks_disagree_on_a_few_cases_and_the_walk_through_them_comes_round() -> None:
+    found = disagreements("digits_mlp")
+    assert 0 < len(found) < 60
+    number = found[-1]
+    assert next_disagreement("digits_mlp", number) == found[0]
+    shown = answers(case("digits_mlp", number))
+    assert len({int(answer.probabilities.argmax()) for answer in shown}) > 1

@@ -19,14 +19,15 @@ TRAIN = "models.sofim.training:train"
 WEIGHTS = "weights.safetensors"
 
 
-def cases(context: Context) -> None:
-    """Lay the part out. The first case is worked out when somebody asks, so that the page does not wait for torch."""
+def cases(context: Context, site: gr.Blocks) -> None:
+    """Lay the part out. The first case is worked out once the page is there, so that the page does not wait for torch."""
     here = [item.task for item in available() if item.here]
     gr.Markdown("#### Ask the trained networks: one case they have never seen", container=False)
     with gr.Row(elem_classes="lb-controls"):
         task = gr.Dropdown([(item.title, item.id) for item in here], value=here[0].id, label="Task", elem_id="sofim_case_task", scale=2)
         number = gr.Number(0, precision=0, minimum=0, label="Case number", elem_id="sofim_case_number", min_width=140)
         back, on = gr.Button("Case before", elem_id="sofim_case_back"), gr.Button("Next case", elem_id="sofim_case_next")
+        split = gr.Button("Next they disagree on", elem_id="sofim_case_split")
     shown = html.show("", elem_id="sofim_case")
 
     def look(request: gr.Request, task_id: str, index: int | None) -> str:
@@ -42,11 +43,22 @@ def cases(context: Context) -> None:
         "concurrency_limit": 1,
         "trigger_mode": "always_last",
     }
+    site.load(**asked)
     number.change(**asked)
     task.change(**asked)
     quick = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
     on.click(lambda index: int(index or 0) + 1, number, number, **quick)
+    split.click(_disagreed, [task, number], number, show_progress="minimal", api_visibility="private", concurrency_id="model")
     back.click(lambda index: max(0, int(index or 0) - 1), number, number, **quick)
+
+
+def _disagreed(task_id: str, index: int | None) -> int:
+    from models.sofim.answers import next_disagreement
+
+    found = next_disagreement(task_id, int(index or 0))
+    if found is None:
+        raise gr.Error("The shipped networks answer every case of this task alike, or there are none.", print_exception=False)
+    return found
 
 
 def _markup(context: Context, request: Any, task_id: str, index: int) -> str:
@@ -73,6 +85,8 @@ def _markup(context: Context, request: Any, task_id: str, index: int) -> str:
         if any(answer.net == OWN for answer in found)
         else "<p class='lb-hint'>Train one yourself in the Train drawer, and it is asked here, too.</p>"
     )
+    if not found:
+        return "<p class='lb-hint'>No network is shipped for this task. Train one in the Train drawer, and it is asked here.</p>"
     markup = strip(picture=shown.picture, values=shown.values, caption=caption, truth=shown.classes[shown.truth], rows=rows)
     return (
         markup

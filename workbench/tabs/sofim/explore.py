@@ -37,7 +37,7 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
 
     controls.wire(context, board, config=race_config, inputs=[task, arms, *settings.inputs], work=WORK, title=race_title)
     _turn_in_flight(context, controls, settings)
-    cases(context)
+    cases(context, site)
     site.load(controls.find_again(context, board, WORK), None, [board, controls.job], show_progress="hidden", api_visibility="private")
 
 
