@@ -45,7 +45,7 @@
     canvas.onkeydown = (e) => { const d = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[e.key]; if (!d || !grid) return; e.preventDefault(); const [i, j] = at || [0, 0]; clampAt(i + d[0], j + d[1]); };
 
     const events = (list) => { for (const e of list) { if (e.kind === "meta") { canvas.hidden = false; grid = { lrs: e.lrs, rhos: e.rhos, title: e.title }; cells = new Map(); } if (e.kind === "cell") cells.set(`${e.j},${e.i}`, e); if (e.kind === "result") files = e.files; } if (grid) strip.progress(cells.size / (grid.lrs.length * grid.rhos.length)); draw(); tell(); };
-    const show = (job, text) => strip.show(job, text || (grid ? `${grid.title || ""}: ${cells.size} of ${grid.lrs.length * grid.rhos.length} trainings` : ""));
+    const show = (job, text) => strip.show(job, text || (grid ? `${grid.title || ""}: ${cells.size} of ${grid.lrs.length * grid.rhos.length} trainings` : "Getting ready: loading the data …"));
     const follow = () => { if (!props.job || !props.job.id) return; stop(); at = null; cells = new Map(); files = null; take_along.clear(); let last = null; stop = L.follow(props.job.id, { onEvents: events, onState: (j) => { show(j); if (L.ended(j.state) && last !== j.state) { last = j.state; if (files && j.state !== "failed") take_along.show(j.id, files); trigger("ended", { state: j.state, id: j.id }); } } }); };
     watch("job", follow);
     new ResizeObserver(draw).observe(canvas); L.onTheme(draw); tell(); follow();

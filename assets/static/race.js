@@ -111,7 +111,7 @@
       state: (e) => { data.paused = e.state === "paused"; show({ state: "running" }); },
     };
     const events = (list) => { for (const e of list) (take[e.kind] || (() => {}))(e); if (data.meta) strip.progress(data.step / data.meta.steps); root.dataset.step = data.step; };
-    const about = () => (data.meta ? `${data.meta.title || data.meta.task}: step ${data.step} of ${data.meta.steps} · ${L.num(data.meta.parameters)} weights · ${data.meta.device}` : "");
+    const about = () => (data.meta ? `${data.meta.title || data.meta.task}: step ${data.step} of ${data.meta.steps} · ${L.num(data.meta.parameters)} weights · ${data.meta.device}` : "Getting ready: loading data and networks …");
     const show = (job, text) => strip.show(data.paused && job.state === "running" ? { ...job, state: "paused" } : job, text || about());
 
     let last = null;
