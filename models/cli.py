@@ -1,4 +1,4 @@
-"""The science's command line: `python -m models list | train | evaluate`.
+"""The science's command line: `python -m models list | train | evaluate | data`.
 
 A recipe's `train` yields events and ends with `{"kind": "result", "card": Card, "tensors": dict}`. Any event before it may carry
 `step`, `steps`, `text` and `loss` for the progress line. Listing reads records and cards alone and loads no PyTorch.
@@ -15,9 +15,12 @@ import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from models.shared.checkpoints import save
+from models.shared.checkpoints import Card, save
+from models.shared.data import NotForShipping, may_ship
+from models.shared.datacli import add_commands
 from models.shared.evaluation import Evaluation, evaluate
 from models.shared.method import Method, UnknownMethod, get, methods
+from models.shared.paths import repository
 from models.shared.progress import ProgressLine
 from models.shared.summary import describe, markdown_table, metric_lines
 
@@ -40,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m models", description="The methods of Lightbox: list, train, evaluate.")
+    parser = argparse.ArgumentParser(
+        prog="python -m models", description="The methods of Lightbox: list, train, evaluate; their data: list, fetch."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     listing = commands.add_parser("list", help="every method with its checkpoint and held-out numbers")
@@ -60,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     checking.add_argument("method", metavar="METHOD|all")
     checking.add_argument("--json", action="store_true", help="print a list of objects instead of text")
     checking.set_defaults(run=_evaluate)
+
+    add_commands(commands)
     return parser
 
 
@@ -104,6 +111,7 @@ def _train(options: argparse.Namespace) -> int:
     result = _follow(recipe.train(preset.config, seed=options.seed, device=device))
     if isinstance(result, int):
         return result
+    out = _allowed_place(method, out, result["card"])
     card = save(out, result["tensors"], result["card"])
     print(f"Written: {out} and {out.with_suffix('.json').name} (sha256 {card.sha256[:12]}…)")
     for line in metric_lines({name: metric.model_dump() for name, metric in card.metrics.items()}):
@@ -144,6 +152,17 @@ def _place(method: Method, out: Path | None) -> Path:
     if out.suffix and not out.is_dir():
         raise ValueError(f"--out is {str(out)!r}; give a folder, or a file ending in .safetensors.")
     return out / method.checkpoint.name
+
+
+def _allowed_place(method: Method, out: Path, card: Card) -> Path:
+    """`out`, unless it is what ships with the program and the card's data forbid that: then a place that stays on this machine."""
+    try:
+        may_ship(use.name for use in card.datasets if use.kind == "real")
+    except NotForShipping as fault:
+        if out.resolve().is_relative_to(method.checkpoint.parent.resolve()):
+            print(fault, file=sys.stderr)
+            return repository() / "workspace" / out.name
+    return out
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from models.shared.data import Dataset
+from models.shared.data import Dataset, SetRecord
 
-TITLE = "Breast cancer, cell-nucleus measures"
+RECORD = SetRecord(
+    name="breast_cancer",
+    title="Breast cancer, cell-nucleus measures",
+    licence="CC BY 4.0",
+    source="Breast Cancer Wisconsin (Diagnostic) (W. Wolberg and others, UCI, 1993), carried by scikit-learn",
+    classes=("malignant", "benign"),
+    n=569,
+    ships_weights=True,
+    size=None,
+    sizes=None,
+)
 
 
 def here() -> bool:
@@ -12,7 +22,7 @@ def here() -> bool:
     return True
 
 
-def load() -> Dataset:
+def load(size: int | None = None) -> Dataset:
     """569 rows (N, 30), cut 60 / 20 / 20 per cent and standardised with the mean and spread of the training rows alone."""
     from sklearn.datasets import load_breast_cancer
 
@@ -24,15 +34,4 @@ def load() -> Dataset:
     fit_rows = x[parts[0]]
     x = (x - fit_rows.mean(axis=0)) / fit_rows.std(axis=0)  # N 30
     train, validation, test = (as_split(x[rows], y[rows]) for rows in parts)
-    return Dataset(
-        name="breast_cancer",
-        title=TITLE,
-        kind="real",
-        licence="CC BY 4.0",
-        source="Breast Cancer Wisconsin (Diagnostic) (W. Wolberg and others, UCI, 1993), carried by scikit-learn",
-        classes=("malignant", "benign"),
-        train=train,
-        validation=validation,
-        test=test,
-        note="569 cases of one hospital: intervals on its 114 test cases are wide.",
-    )
+    return RECORD.dataset(train, validation, test, "569 cases of one hospital: intervals on its 114 test cases are wide.")

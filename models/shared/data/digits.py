@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from models.shared.data import Dataset
+from models.shared.data import Dataset, SetRecord
 
-TITLE = "Handwritten digits (8×8)"
+RECORD = SetRecord(
+    name="digits",
+    title="Handwritten digits (8×8)",
+    licence="CC BY 4.0",
+    source="Optical Recognition of Handwritten Digits (E. Alpaydin, C. Kaynak, UCI, 1998), its 1,797 test cases",
+    classes=tuple(str(digit) for digit in range(10)),
+    n=1797,
+    ships_weights=True,
+    size=8,
+    sizes=(8, 8),
+)
 
 
 def here() -> bool:
@@ -12,8 +22,8 @@ def here() -> bool:
     return True
 
 
-def load() -> Dataset:
-    """1,797 pictures (N, 1, 8, 8) in 0…1, cut 60 / 20 / 20 per cent."""
+def load(size: int | None = None) -> Dataset:
+    """1,797 pictures (N, 1, 8, 8) in 0…1, cut 60 / 20 / 20 per cent; `size` is 8."""
     from sklearn.datasets import load_digits
 
     from models.shared.data.splits import as_split, cut
@@ -21,15 +31,5 @@ def load() -> Dataset:
     raw = load_digits()
     x, y = raw.images[:, None] / 16, raw.target  # N 1 8 8; the grey levels are counts 0…16
     train, validation, test = (as_split(x[rows], y[rows]) for rows in cut(y, validation=0.2, test=0.2))
-    return Dataset(
-        name="digits",
-        title=TITLE,
-        kind="real",
-        licence="CC BY 4.0",
-        source="Optical Recognition of Handwritten Digits (E. Alpaydin, C. Kaynak, UCI, 1998), its 1,797 test cases",
-        classes=tuple(str(digit) for digit in range(10)),
-        train=train,
-        validation=validation,
-        test=test,
-        note="Not medical. The same writers appear in all three parts, so a score here says nothing about new writers.",
-    )
+    note = "Not medical. The same writers appear in all three parts, so a score here says nothing about new writers."
+    return RECORD.dataset(train, validation, test, note)

@@ -11,12 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from models.shared.data import DataDamaged, DataNotHere, Split
+from models.shared.data import DataDamaged, DataNotHere, SetRecord, Split
 from models.shared.data.splits import as_split, rows_without_copies
 from models.shared.paths import data_root
 
-SOURCE = "MedMNIST v2 (J. Yang et al., Scientific Data 10:41, 2023)"
-LICENCE = "CC BY 4.0"
 PARTS = ("train", "val", "test")
 MAX_PIXELS_BYTES = 64 << 20
 """Per part; the largest of our archives unpacks to 3 MB."""
@@ -27,25 +25,40 @@ def find(*file_names: str) -> Path | None:
     return next((path for name in file_names if (path := data_root() / "medmnist" / name).is_file()), None)
 
 
-def read(title: str, classes: int, *file_names: str) -> tuple[Split, Split, Split, str]:
-    """Training, validation and test part, x (N, 1, 28, 28) in 0…1, and a sentence about copies taken out.
+def read(record: SetRecord, size: int, *file_names: str) -> tuple[Split, Split, Split, str]:
+    """Training, validation and test part, x (N, 1, size, size) in 0…1, and a sentence about copies taken out.
 
     Raises DataNotHere when none of the files is there, DataDamaged when the first one found cannot be used.
     """
+    from models.shared.data.pictures import resize
+
     path = find(*file_names)
     if path is None:
-        raise DataNotHere(title, *(f"medmnist/{name}" for name in file_names))
-    arrays = {part: _part(path, part, classes) for part in PARTS}
+        raise DataNotHere(record.title, *record.places)
+    arrays = {part: _part(path, part, len(record.classes)) for part in PARTS}
     test, checked = arrays["test"][0], arrays["val"][0]
     rows = {
         "train": rows_without_copies(arrays["train"][0], checked, test),
         "val": rows_without_copies(checked, test),
         "test": np.arange(len(test)),
     }
-    splits = [as_split(arrays[part][0][rows[part]][:, None] / np.float32(255), arrays[part][1][rows[part]]) for part in PARTS]  # N 1 28 28
+    kept = {part: (resize(x[rows[part]], size)[:, None] / np.float32(255), y[rows[part]]) for part, (x, y) in arrays.items()}  # N 1 H W
     dropped = {part: len(arrays[part][0]) - len(rows[part]) for part in ("train", "val")}
     note = f"Exact copies taken out: {dropped['train']} of the training and {dropped['val']} of the validation pictures."
-    return splits[0], splits[1], splits[2], note
+    return as_split(*kept["train"]), as_split(*kept["val"]), as_split(*kept["test"]), note
+
+
+def place_of(path: Path, classes: int, counts: dict[str, tuple[int, int, int]]) -> str:
+    """Where under the data folder this archive belongs, by the sizes of its parts; DataDamaged when it fits none of `counts`."""
+    found = tuple(len(_part(path, part, classes)[0]) for part in PARTS)
+    for name, expected in counts.items():
+        if found == expected:
+            return f"medmnist/{name}"
+    wanted = " or ".join(f"{train:,} / {check:,} / {test:,}" for train, check, test in counts.values())
+    raise DataDamaged(
+        f"{path.name} has {found[0]:,} / {found[1]:,} / {found[2]:,} pictures for training, validation and test; {wanted} were expected. "
+        "It is another set or not complete; fetch the file once more."
+    )
 
 
 def _part(path: Path, part: str, classes: int) -> tuple[np.ndarray, np.ndarray]:

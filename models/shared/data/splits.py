@@ -41,8 +41,10 @@ def rows_without_copies(x: np.ndarray, *held_out: np.ndarray) -> np.ndarray:
     return np.asarray(kept, dtype=np.int64)
 
 
-def as_split(x: np.ndarray, y: np.ndarray) -> Split:
-    """Arrays as tensors: x float32 (N, …), y int64 (N,)."""
+def as_split(x: np.ndarray, y: np.ndarray, **more: np.ndarray) -> Split:
+    """Arrays as tensors: x float32 (N, …), y int64 (N,); `more` are further fields of `Split`, with their own types."""
     import torch  # here, so that looking which sets are present loads no PyTorch
 
-    return Split(torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32)), torch.from_numpy(np.ascontiguousarray(y, dtype=np.int64)))
+    extra = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in more.items()}
+    x, y = np.ascontiguousarray(x, dtype=np.float32), np.ascontiguousarray(y, dtype=np.int64)
+    return Split(torch.from_numpy(x), torch.from_numpy(y), **extra)
