@@ -112,6 +112,7 @@ class Race:
                 yield {"kind": "diverged", "lane": lane.id, "step": lane.step, "why": lane.diverged}
             elif lane.done or lane.step % self.config.eval_every == 0:
                 yield from self._measure(lane, whole=lane.done)
+            yield from self._tell()  # by the clock: where one step takes long, the eye still sees the others move
 
     def _measure(self, lane: Lane, *, whole: bool = False) -> Iterator[dict]:
         now, fresh = lane.measure(self.rows, self.config.targets, whole=whole)

@@ -58,7 +58,7 @@ FAMILY = Family(
         ("ill-defined", "with a shadow behind it"),
     ),
 )
-_ECHO = {"anechoic": 0.004, "hypoechoic": 0.045, "isoechoic": 0.16, "mixed": 0.07}
+_ECHO = {"anechoic": 0.004, "hypoechoic": 0.022, "isoechoic": 0.11, "mixed": 0.035}
 _MOTTLE = {"anechoic": 0.0, "hypoechoic": 0.25, "isoechoic": 0.3, "mixed": 1.1}
 _EDGE_MM = {"smooth": 0.5, "lobulated": 0.5, "spiculated": 0.7, "ill-defined": 1.8}
 _RIM = {"smooth": 0.25, "lobulated": 0.2, "spiculated": 0.12, "ill-defined": 0.1}
@@ -66,6 +66,7 @@ _BEHIND = {"anechoic": 1.5, "hypoechoic": 0.0, "isoechoic": 0.0, "mixed": 0.0}
 _SHADE = {"smooth": 0.0, "lobulated": 0.0, "spiculated": -2.3, "ill-defined": -1.7}
 """Log brightness added behind a lesion of this density or margin."""
 _DYNAMIC_RANGE = 6.4  # natural-log units of echo power shown between black and white: about 55 dB less what speckle takes
+_SPECKLE = 1.15  # 2 would be full speckle; scanners average several looks
 _TOP = 0.035  # the probe's face, in 0…1 of the picture
 
 
@@ -124,9 +125,9 @@ def render(scene: Scene, dice: Dice) -> Rendered:
     power = np.log(_layers(g, dice, depth, beam, size))
     masks, power = _draw_lesions(scene, dice, tissue, depth, beam, power)
     power += _beam_faults(g, dice, depth, beam, size) - g["fade"] * depth + g["gain"]
-    power += 2 * np.log(_speckle(dice, size))
-    image = np.clip(1.02 + power / _DYNAMIC_RANGE, 0, 1)
-    image = image * image * (1.55 - 0.55 * image)
+    power += _SPECKLE * np.log(_speckle(dice, size))
+    image = np.clip(1.06 + power / _DYNAMIC_RANGE, 0, 1)
+    image = image * image * (1.5 - 0.5 * image)
     seen = soft(depth, 0.006) * np.where(
         g["curved"] > 0,
         soft(np.minimum(beam - 0.02, 0.98 - beam), 0.004) * soft(0.93 - depth, 0.004),

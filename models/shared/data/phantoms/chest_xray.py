@@ -66,7 +66,7 @@ _BRIGHTNESS = {"faint": 0.16, "dense": 0.30, "calcified": 0.48, "black": 0.0}
 _EDGE_MM = {"smooth": 4.0, "lobulated": 4.0, "spiculated": 5.0, "ill-defined": 12.0, "meniscus-shaped": 4.0, "sharp-edged": 4.0}
 _LEVEL = {"small": 0.035, "medium": 0.075, "large": 0.115}
 """Size → how far an effusion rises above the diaphragm's dome, and how deep an air cap hangs, in 0…1 of the picture."""
-_TWIGS, _DROPS = 30, 40  # vessels of each lung, points of each
+_TWIGS, _DROPS = 44, 40  # vessels of each lung, points of each
 
 
 def layout(dice: Dice) -> Geometry:
@@ -76,8 +76,8 @@ def layout(dice: Dice) -> Geometry:
         "top": dice.uniform(0.115, 0.15),
         "dome": dice.uniform(0.75, 0.81),
         "wide": dice.uniform(0.355, 0.395),
-        "heart_y": dice.uniform(0.62, 0.65),
-        "heart_r": dice.uniform(0.125, 0.165),
+        "heart_y": dice.uniform(0.635, 0.665),
+        "heart_r": dice.uniform(0.13, 0.175),
         "ribs": dice.uniform(0.0, 1.0),
         "pitch": dice.uniform(0.080, 0.092),
         "slope": dice.uniform(0.25, 0.5),
@@ -117,19 +117,22 @@ def _diaphragm(g: Geometry, side: Array | float, x: Array) -> Array:
     return g["dome"] + 0.012 * side + 0.075 * u * u * (1 + 0.5 * u)
 
 
+def _heart(g: Geometry, y: Array, x: Array) -> Array:
+    """Positive inside the heart's shadow: a tilted egg, its tip down on the patient's left, and the right edge beside the spine."""
+    dy, dx = y - g["heart_y"], x - g["mid"] - 0.052
+    along, across = 0.80 * dx + 0.60 * dy, 0.80 * dy - 0.60 * dx
+    long, short = g["heart_r"] * 1.12, g["heart_r"] * 0.80
+    tip = (1 - np.sqrt((along / long) ** 2 + (across / (short * (1 - 0.9 * along))) ** 2)) * short
+    right = ellipse(y, x, g["heart_y"] - 0.01, g["mid"] - 0.01, 0.12, g["heart_r"] * 0.60)
+    return np.maximum(tip, right)
+
+
 def _inner(g: Geometry, side: Array | float, y: Array, x: Array) -> Array:
     """Positive outside the mediastinum and the heart."""
-    u = _outward(g, side, x)
-    edge = 0.048 + 0.03 * bump(y - 0.43, 0.08)
-    heart = ellipse(
-        y,
-        u,
-        g["heart_y"],
-        np.where(np.asarray(side) > 0, 0.075, 0.005),
-        g["heart_r"] * 0.95,
-        g["heart_r"] * np.where(np.asarray(side) > 0, 1.0, 0.72),
-    )
-    return np.minimum(u - edge, -heart)
+    # Wider where the great vessels leave (left: the aortic knob) and where the hila sit.
+    knob = np.where(np.asarray(side) > 0, np.float32(0.034), np.float32(0.012))
+    edge = 0.046 + knob * bump(y - 0.33, 0.05) + 0.026 * bump(y - 0.46, 0.075)
+    return np.minimum(_outward(g, side, x) - edge, -_heart(g, y, x))
 
 
 def home(g: Geometry, side: Array | float, y: Array, x: Array) -> Array:
@@ -148,17 +151,17 @@ def render(scene: Scene, dice: Dice) -> Rendered:
     """The picture as a sum of shadows, then film response and noise."""
     g, size = scene.geometry, scene.size
     y, x = grid(size)
-    pixel = 1.0 / size
     sides = {-1.0: home(g, -1.0, y, x), 1.0: home(g, 1.0, y, x)}
     cages = {side: _pleura(g, side, y, x) for side in sides}
     lung = np.maximum(sides[-1.0], sides[1.0])
-    air = soft(lung, 1.6 * pixel + 0.004)
+    rim = 1.6 / size + 0.004  # how soft the lungs' edges are
+    air = soft(lung, rim)
     body = _body(g, y, x)
-    image = _soft_tissue(g, y, x, body) - 0.40 * air
+    image = _soft_tissue(g, y, x) - 0.40 * air
     vessels = _vessels(g, dice, size)
-    masks, image, vessels = _draw_lesions(scene, sides, cages, image, vessels)
+    masks, image, vessels = _draw_lesions(scene, sides, rim, image, vessels)
     image += vessels * air
-    image += _bones(g, y, x, np.maximum(cages[-1.0], cages[1.0]), body)
+    image += _bones(g, y, x, np.maximum(cages[-1.0], cages[1.0])) * body * (0.35 + 0.65 * air)
     image += 0.035 * upsample(dice.normal(9, 9), size) * body
     image = blur(image, 0.0035 * size) + 0.018 * dice.normal(size, size) * (0.4 + image)
     image = 0.03 + np.clip(image * g["contrast"], 0, None)
@@ -174,14 +177,14 @@ def _body(g: Geometry, y: Array, x: Array) -> Array:
     return soft(half - u, 0.015)
 
 
-def _soft_tissue(g: Geometry, y: Array, x: Array, body: Array) -> Array:
+def _soft_tissue(g: Geometry, y: Array, x: Array) -> Array:
     """Muscle and organs outside the lungs: denser in the middle and below the diaphragm."""
     u = np.abs(x - g["mid"])
-    image = 0.50 + g["fat"] + 0.1 * y + 0.14 * bump(u, 0.09) + 0.0 * body
+    image = 0.50 + g["fat"] + 0.1 * y + 0.14 * bump(u, 0.09)
     below = np.minimum(y - _diaphragm(g, -1.0, x), y - _diaphragm(g, 1.0, x))
     image += 0.10 * soft(below, 0.03)
-    image += 0.12 * soft(_heart(g, y, x), 0.015)
-    image += 0.10 * soft(ellipse(y, x, 0.335, g["mid"] + 0.052, 0.04, 0.032), 0.01)
+    image += 0.07 * soft(_heart(g, y, x), 0.03)
+    image += 0.05 * soft(ellipse(y, x, 0.335, g["mid"] + 0.048, 0.045, 0.032), 0.015)
     image -= 0.13 * bump(x - g["mid"] - 0.004, 0.018) * soft(0.37 - y, 0.06) * soft(y - 0.02, 0.05)
     for side in (-1, 1):
         breast = ellipse(y, x, 0.66, g["mid"] + side * 0.23, 0.16, 0.17)
@@ -191,13 +194,7 @@ def _soft_tissue(g: Geometry, y: Array, x: Array, body: Array) -> Array:
     return image - 0.22 * g["bubble"] * soft(bubble, 0.015)
 
 
-def _heart(g: Geometry, y: Array, x: Array) -> Array:
-    left = ellipse(y, x, g["heart_y"], g["mid"] + 0.075, g["heart_r"] * 0.95, g["heart_r"])
-    right = ellipse(y, x, g["heart_y"], g["mid"] - 0.005, g["heart_r"] * 0.95, g["heart_r"] * 0.72)
-    return np.maximum(left, right)
-
-
-def _bones(g: Geometry, y: Array, x: Array, cage: Array, body: Array) -> Array:
+def _bones(g: Geometry, y: Array, x: Array, cage: Array) -> Array:
     """Ribs behind and in front, spine, clavicles, shoulder blades."""
     u = np.abs(x - g["mid"])
     inside = soft(cage + 0.022, 0.015) * soft(u - 0.035, 0.02)
@@ -208,12 +205,13 @@ def _bones(g: Geometry, y: Array, x: Array, cage: Array, body: Array) -> Array:
     image = (0.105 * _band(behind) + 0.055 * _band(front) * soft(u - 0.10, 0.05) * soft(y - 0.22, 0.1)) * inside
     vertebra = 0.5 + 0.5 * np.cos(y * (2 * np.pi / 0.062))
     image += bump(x - g["mid"], 0.034) * (0.06 + 0.05 * vertebra)
-    ridge = g["top"] + 0.085 + g["clavicle"] - 0.30 * u + 0.35 * u * u + 0.012 * np.sin(u * 26)
-    along = soft(u - 0.035, 0.02) * soft(0.37 - u, 0.03)
-    image += 0.13 * soft(0.0125 - np.abs(y - ridge), 0.008) * along + 0.05 * soft(0.004 - np.abs(np.abs(y - ridge) - 0.011), 0.005) * along
+    # Collar bones: S-shaped, from the breastbone outwards and up, with brighter edges.
+    ridge = np.abs(y - (g["top"] + 0.105 + g["clavicle"] - 0.36 * u + 0.42 * u * u + 0.010 * np.sin(u * 22)))
+    along = soft(u - 0.03, 0.02) * soft(0.38 - u, 0.03)
+    image += (0.15 * soft(0.013 - ridge, 0.008) + 0.07 * bump(ridge - 0.011, 0.004)) * along
     blade = np.abs(u - 0.335 - 0.06 * np.sin((y - 0.15) * 5))
     image += 0.07 * soft(0.010 - blade, 0.012) * soft(y - 0.17, 0.05) * soft(0.42 - y, 0.08)
-    return image * body
+    return image
 
 
 def _band(phase: Array) -> Array:
@@ -227,24 +225,25 @@ def _vessels(g: Geometry, dice: Dice, size: int) -> Array:
     r = dice.even(4, 2 * _TWIGS, 1)
     side = np.where(np.arange(2 * _TWIGS) % 2, 1.0, -1.0).astype(np.float32)[None, :, None]
     t = np.linspace(0, 1, _DROPS, dtype=np.float32)
-    angle = (r[:, 0] * 2 - 1) * 1.35 + 0.25
+    angle = (r[:, 0] * 2 - 1) * 1.4 + 0.3
     length = 0.10 + 0.26 * r[:, 1]
     bend = (r[:, 2] - 0.5) * 1.6
     turned = angle + bend * t
-    u = 0.062 + 0.02 * r[:, 3] + length * t * np.cos(turned)
-    y = 0.45 + 0.07 * (r[:, 3] - 0.5) + length * t * 1.15 * np.sin(turned)
-    weight = np.broadcast_to((1 - t) ** 0.8 * (0.5 + r[:, 1]), u.shape) * length * size / _DROPS
+    u = 0.068 + 0.02 * r[:, 3] + length * t * np.cos(turned)
+    y = 0.455 + 0.11 * (r[:, 3] - 0.5) + length * t * 1.2 * np.sin(turned)
+    weight = np.broadcast_to((1 - t) ** 0.9 * (0.35 + r[:, 1]), u.shape) * length * size / _DROPS
     x = g["mid"] + side * u
     flat = (len(r), -1)
     ink = strokes(y.reshape(flat), x.reshape(flat), weight.reshape(flat), size)
-    thick, thin = blur(ink, 0.0095 * size), blur(ink, 0.0045 * size)
+    thick, thin = blur(ink, 0.0085 * size), blur(ink, 0.004 * size)
     yy, xx = grid(size)
-    hilum = bump(np.abs(xx - g["mid"]) - 0.075, 0.035) * bump(yy - 0.45, 0.07)
-    return 0.20 * thick * 1.0 + 0.11 * thin + 0.10 * hilum
+    hilum = bump(np.abs(xx - g["mid"]) - 0.085, 0.032) * bump(yy - 0.455, 0.065)
+    ink = 0.55 * thick + 0.30 * thin
+    return 0.26 * ink / (1 + 0.55 * ink) + 0.09 * hilum
 
 
 def _draw_lesions(
-    scene: Scene, lungs: dict[float, Array], cages: dict[float, Array], image: Array, vessels: Array
+    scene: Scene, lungs: dict[float, Array], edge_width: float, image: Array, vessels: Array
 ) -> tuple[Mask, Array, Array]:
     """Adds the lesions' shadows. Returns their masks (L, H, W), the picture and the vessels that are left."""
     g, size = scene.geometry, scene.size
@@ -256,7 +255,8 @@ def _draw_lesions(
     for rows, chosen in scene.layers():
         for i, row in zip(chosen, rows, strict=True):
             side = 1.0 if scene.spots[i].side == "left" else -1.0
-            own, lung, cage = {k: v[row : row + 1] for k, v in g.items()}, lungs[side][row], cages[side][row]
+            own, lung = {k: v[row : row + 1] for k, v in g.items()}, lungs[side][row]
+            own_air = soft(lung, edge_width)
             label = scene.facts[row].kind.label
             if label == "mass":
                 masks[i] = (scene.rho[i] < 1) & (lung > 0)
@@ -264,12 +264,12 @@ def _draw_lesions(
             elif label == "effusion":
                 fluid = _fluid(own, side, y, x, _LEVEL[scene.spots[i].size])[0]
                 masks[i] = (fluid > 0) & (lung > 0)
-                image[row] += 0.42 * soft(np.minimum(fluid, lung + 0.01), 0.022)
+                image[row] += 0.36 * soft(fluid, 0.022) * own_air
                 vessels[row] *= 1 - soft(fluid, 0.02)
             else:
                 gap = _air_cap(own, side, y, x, _LEVEL[scene.spots[i].size])[0]
                 masks[i] = (gap > 0) & (lung > 0)
-                image[row] += 0.09 * bump(gap, 0.0045) * soft(lung, 0.01) - 0.085 * soft(np.minimum(gap, cage), 0.006)
+                image[row] += (0.10 * bump(gap, 0.0045) - 0.085 * soft(gap, 0.006)) * own_air
                 vessels[row] *= 1 - soft(gap, 0.006)
     return masks, image, vessels
 
