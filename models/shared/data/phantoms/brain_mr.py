@@ -64,7 +64,7 @@ _SIGNAL = {"dark": 0.26, "ring-enhancing": 0.30, "bright": 0.93, "mildly bright"
 _RIM = {"dark": 0.0, "ring-enhancing": 0.62, "bright": 0.0, "mildly bright": 0.0}
 _EDGE_MM = {"smooth": 1.6, "lobulated": 1.8, "ill-defined": 6.0}
 _SWELLING = {"ill-defined": 0.55, "lobulated": 0.45, "smooth": 0.0}
-_FLUID, _GREY, _WHITE = 0.14, 0.46, 0.63
+_FLUID, _GREY, _WHITE = 0.13, 0.43, 0.66
 
 
 def layout(dice: Dice) -> Geometry:
@@ -129,7 +129,7 @@ def render(scene: Scene, dice: Dice) -> Rendered:
     y, x = grid(size)
     head = _head(g, y, x)
     depth = head - _rind(g)
-    folds, texture = _folds(dice, size), upsample(dice.normal(20, 20), size)
+    folds, texture = _folds(g, dice, y, x, size), upsample(dice.normal(20, 20), size)
     brain = _brain(g, y, x, depth, folds) + 0.018 * texture
     image = _shell(g, head, folds) + 0.03 * texture * soft(head, 0.02)
     inside = soft(depth, 0.02)
@@ -144,11 +144,11 @@ def render(scene: Scene, dice: Dice) -> Rendered:
     return Rendered(image, organs, masks)
 
 
-def _folds(dice: Dice, size: int) -> Array:
-    """A smooth field whose zero lines run where the furrows go; the halves of the brain resemble, not repeat, each other."""
-    field = upsample(dice.normal(15, 15), size)
-    mirrored = field + 0.55 * field[:, :, ::-1]
-    return mirrored / np.float32(1.14)
+def _folds(g: Geometry, dice: Dice, y: Array, x: Array, size: int) -> Array:
+    """A smooth field whose zero lines run where the furrows go: inwards from the surface, winding, no two alike."""
+    winding, broken = upsample(dice.normal(7, 7), size), upsample(dice.normal(15, 15), size)
+    angle = np.arctan2(y - g["cy"], np.abs(x - g["mid"]))
+    return 0.75 * np.cos(11 * angle + 1.9 * winding) + 0.42 * broken
 
 
 def _shell(g: Geometry, head: Array, folds: Array) -> Array:
@@ -162,11 +162,11 @@ def _brain(g: Geometry, y: Array, x: Array, depth: Array, folds: Array) -> Array
     """Fluid, grey ribbon and white matter; fluid spaces in the middle; the deep grey nuclei."""
     across = np.abs(x - g["mid"])
     cleft = across / 0.16 + 0.06 * np.abs(folds) + np.clip(0.25 - np.abs(y - g["cy"]), 0, 1) * 6
-    ribbon = np.abs(folds) * (0.10 + 0.45 * np.clip(depth, 0, 1)) + 0.9 * np.clip(depth - 0.24, 0, 1)
+    ribbon = np.abs(folds) * (0.09 + 0.30 * np.clip(depth, 0, 1)) + 0.8 * np.clip(depth - 0.20, 0, 1)
     surface = np.minimum(np.minimum(depth * 0.75, cleft * 0.5), ribbon)
     furrow = 0.018 * g["atrophy"]
     image = _FLUID + (_GREY - _FLUID) * soft(surface - furrow, 0.018)
-    image += (_WHITE - _GREY) * soft(surface - furrow - 0.058, 0.035)
+    image += (_WHITE - _GREY) * soft(surface - furrow - 0.060, 0.028)
     return _fluid_spaces(g, y, x, _nuclei(g, y, x, across, image), across)
 
 
@@ -175,7 +175,7 @@ def _nuclei(g: Geometry, y: Array, x: Array, across: Array, image: Array) -> Arr
     thalamus = ellipse(y, across, cy + 0.035, 0.042, 0.058, 0.034)
     lentiform = ellipse(y, across, cy - 0.015, 0.125, 0.062, 0.032)
     caudate = ellipse(y, across, cy - 0.085, 0.062, 0.035, 0.020)
-    insula = ellipse(y, across, cy - 0.01, 0.185, 0.085, 0.013)
+    insula = 0.012 - np.abs(across - 0.195 + 1.6 * (y - cy + 0.02) ** 2) - np.clip(np.abs(y - cy + 0.01) - 0.08, 0, 1)
     for part, level in ((thalamus, 0.50), (lentiform, 0.49), (caudate, 0.47), (insula, 0.46)):
         image = image + (level - image) * soft(part, 0.012)
     return image
@@ -189,7 +189,9 @@ def _fluid_spaces(g: Geometry, y: Array, x: Array, image: Array, across: Array) 
     dz = y - (cy + 0.15)
     back = 0.019 * width * soft(0.065 - np.abs(dz), 0.05) - np.abs(across - 0.088 - 0.35 * dz + 2.5 * dz * dz)
     slit = np.minimum(0.0055 * width - across, 0.06 - np.abs(y - cy - 0.03))
-    sylvian = np.minimum(0.006 * g["atrophy"] - np.abs(across - 0.21 - 0.5 * (y - cy + 0.02) ** 2), 0.09 - np.abs(y - cy + 0.01))
+    sylvian = np.minimum(
+        0.006 * g["atrophy"] - np.abs(across - 0.212 + 1.6 * (y - cy + 0.02) ** 2 - 0.006 * np.sin(y * 70)), 0.09 - np.abs(y - cy + 0.01)
+    )
     plexus = bump(across - 0.095, 0.010) * bump(dz, 0.02)
     fluid = np.maximum(np.maximum(soft(horn, 0.009), soft(back, 0.009)), np.maximum(soft(slit, 0.006), 0.8 * soft(sylvian, 0.008)))
     return image + (_FLUID - image) * fluid + 0.28 * plexus * soft(back, 0.01)

@@ -58,8 +58,8 @@ FAMILY = Family(
         ("ill-defined", "with a shadow behind it"),
     ),
 )
-_ECHO = {"anechoic": 0.004, "hypoechoic": 0.022, "isoechoic": 0.11, "mixed": 0.035}
-_MOTTLE = {"anechoic": 0.0, "hypoechoic": 0.25, "isoechoic": 0.3, "mixed": 1.1}
+_ECHO = {"anechoic": 0.004, "hypoechoic": 0.014, "isoechoic": 0.11, "mixed": 0.03}
+_MOTTLE = {"anechoic": 0.0, "hypoechoic": 0.25, "isoechoic": 0.3, "mixed": 0.75}
 _EDGE_MM = {"smooth": 0.5, "lobulated": 0.5, "spiculated": 0.7, "ill-defined": 1.8}
 _RIM = {"smooth": 0.25, "lobulated": 0.2, "spiculated": 0.12, "ill-defined": 0.1}
 _BEHIND = {"anechoic": 1.5, "hypoechoic": 0.0, "isoechoic": 0.0, "mixed": 0.0}
@@ -146,10 +146,10 @@ def _layers(g: Geometry, dice: Dice, depth: Array, beam: Array, size: int) -> Ar
     lobes = upsample(dice.normal(5, 5), size)
     fat_floor = g["fat"] + 0.045 * upsample(dice.normal(2, 4), size)
     septa = bump(lobes + 0.3 * fine, 0.16)
-    fat = 0.035 + 0.02 * (fine > 0.6) + 0.22 * septa
+    fat = 0.055 + 0.02 * (fine > 0.6) + 0.22 * septa
     gland = 0.20 * np.exp(0.55 * clumps + 0.4 * g["fibres"] * fibre) + 0.04
     fat_islands = soft(lobes - 0.9, 0.4)
-    gland = gland * (1 - 0.75 * fat_islands)
+    gland = gland * (1 - 0.55 * fat_islands)
     muscle = 0.05 + 0.22 * bump(fibre + 0.4 * fine, 0.5)
     wall = 0.55 * bump(d - g["wall"], 0.012) + 0.015
     skin = 0.75 * bump(depth - 0.006, 0.006) + 0.65 * bump(depth - g["skin"], 0.005) + 0.24
@@ -176,7 +176,7 @@ def _speckle(dice: Dice, size: int) -> Array:
     parts = [blur(dice.normal(size, size), sigma_y, sigma_x) for _ in range(2)]
     # Blurring white noise divides its power by about 4π times the two widths.
     power = (parts[0] ** 2 + parts[1] ** 2) * np.float32(4 * np.pi * sigma_y * sigma_x / 2)
-    return np.sqrt(power + np.float32(0.012))
+    return np.sqrt(power + np.float32(0.07))
 
 
 def _draw_lesions(scene: Scene, dice: Dice, tissue: Array, depth: Array, beam: Array, power: Array) -> tuple[Mask, Array]:

@@ -70,6 +70,12 @@ def ellipse(y: Array, x: Array, cy: Array | float, cx: Array | float, ry: Array 
     return (1 - np.sqrt(dy * dy + dx * dx)) * np.minimum(ry, rx)
 
 
+def meet(a: Array, b: Array, width: float) -> Array:
+    """The smaller of two, with the crease between them rounded over this width; ``-meet(-a, -b, width)`` is the larger."""
+    near = np.maximum(width - np.abs(a - b), 0)
+    return np.minimum(a, b) - near * near / np.float32(4 * width)
+
+
 @lru_cache(maxsize=128)
 def _spread(size: int, cells: int) -> Array:
     """(size, cells): weights that turn coarse values into a smooth curve of unit variance."""
@@ -83,11 +89,6 @@ def upsample(cells: Array, size: int) -> Array:
     """(B, n, m) standard normal values → (B, H, W) smooth field of about unit variance."""
     rows, columns = _spread(size, cells.shape[1]), _spread(size, cells.shape[2])
     return np.matmul(np.matmul(rows, cells), columns.T)
-
-
-def curve(cells: Array, size: int) -> Array:
-    """(B, n) standard normal values → (B, W) smooth curve of about unit variance."""
-    return np.matmul(_spread(size, cells.shape[1])[None], cells[:, :, None])[:, :, 0]
 
 
 @lru_cache(maxsize=128)

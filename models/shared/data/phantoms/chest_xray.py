@@ -242,9 +242,7 @@ def _vessels(g: Geometry, dice: Dice, size: int) -> Array:
     return 0.26 * ink / (1 + 0.55 * ink) + 0.09 * hilum
 
 
-def _draw_lesions(
-    scene: Scene, lungs: dict[float, Array], edge_width: float, image: Array, vessels: Array
-) -> tuple[Mask, Array, Array]:
+def _draw_lesions(scene: Scene, lungs: dict[float, Array], edge_width: float, image: Array, vessels: Array) -> tuple[Mask, Array, Array]:
     """Adds the lesions' shadows. Returns their masks (L, H, W), the picture and the vessels that are left."""
     g, size = scene.geometry, scene.size
     y, x = grid(size)

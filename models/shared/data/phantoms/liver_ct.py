@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from models.shared.data.phantoms.canvas import Array, Dice, blur, bump, ellipse, grid, soft, strokes, upsample
+from models.shared.data.phantoms.canvas import Array, Dice, blur, bump, ellipse, grid, meet, soft, strokes, upsample
 from models.shared.data.phantoms.facts import Family, Kind
 from models.shared.data.phantoms.marks import write
 from models.shared.data.phantoms.records import Lesion, Marker, Mask
@@ -63,7 +63,7 @@ FAMILY = Family(
 )
 _TONE = {"water-dark": 0.20, "dark": 0.31, "slightly dark": 0.44, "target-like": 0.36, "bright-rimmed": 0.40, "bright": 0.86}
 _EDGE_MM = {"smooth": 2.0, "lobulated": 2.2, "ill-defined": 7.0}
-_TWIGS, _DROPS = 26, 36  # vessels of the liver, points of each
+_TWIGS, _DROPS = 34, 36  # vessels of the liver, points of each
 
 
 def layout(dice: Dice) -> Geometry:
@@ -80,6 +80,7 @@ def layout(dice: Dice) -> Geometry:
         "stomach": dice.uniform(0.0, 1.0),
         "air": dice.uniform(-0.02, 0.02),
         "liver": dice.uniform(0.57, 0.63),
+        "ribs": dice.uniform(0.0, 6.28),
         "kidney": dice.uniform(0.0, 1.0),
     }
 
@@ -106,9 +107,10 @@ def _liver(g: Geometry, y: Array, x: Array) -> Array:
     big = ellipse(y, x, 0.50, 0.275, 0.30, 0.215)
     # The left lobe: below the front wall, its under-surface rising towards its tip.
     tip = np.clip((x - 0.36) / (g["reach"] - 0.36), 0, 1.3)
-    left = np.minimum(np.minimum(0.475 - 0.075 * tip - y, g["reach"] - x), x - 0.26)
-    shape = np.maximum(big, left) + 0.02 * bump(x - 0.40, 0.07) * bump(y - 0.47, 0.06)
-    return np.minimum(shape, cavity)
+    under = 0.485 - 0.105 * tip * tip - y
+    left = meet(meet(under, g["reach"] + 0.06 - x - 0.45 * (y - 0.25), 0.06), x - 0.26, 0.02)
+    shape = -meet(-big, -left, 0.05)
+    return meet(shape, cavity, 0.02)
 
 
 def _lobe(g: Geometry, y: Array, x: Array) -> Array:
@@ -156,9 +158,13 @@ def _trunk(g: Geometry, y: Array, x: Array, wall: Array, texture: Array) -> Arra
     image = image + (0.50 - image) * soft(wall, 0.006)
     image = image + (0.20 + 0.012 * texture - image) * soft(wall - 0.008, 0.006)
     image = image + (0.50 + 0.02 * texture - image) * soft(wall - g["fat"], 0.006)
+    # Ribs cut at a slant: ovals of uneven length and depth around the wall.
     angle = np.arctan2((y - g["cy"]) * 1.3, x - g["mid"])
-    beads = bump(wall - g["fat"] - 0.026, 0.009) * soft(np.cos(angle * 17 + g["air"] * 60) - 0.35, 0.5)
-    image += 0.55 * beads * soft(np.abs(x - g["mid"]) - 0.16, 0.05)
+    turn = 15 * angle + 1.6 * np.sin(2 * angle + g["ribs"]) + g["ribs"]
+    ring = wall - g["fat"] - 0.027 - 0.006 * np.sin(3 * angle + 2 * g["ribs"])
+    oval = 0.9 - (ring / 0.011) ** 2 - (np.sin(turn / 2) / (0.52 + 0.14 * np.sin(5 * angle + g["ribs"]))) ** 2
+    front = soft(np.abs(x - g["mid"]) - 0.15, 0.05)
+    image += (0.38 * soft(oval, 0.5) - 0.10 * soft(oval - 0.55, 0.3)) * front
     image = image + (0.20 + 0.02 * texture - image) * soft(wall - g["fat"] - 0.050, 0.008)
     return _spine(g, y, x, image)
 
@@ -208,12 +214,13 @@ def _vessels(g: Geometry, dice: Dice, size: int) -> Array:
     angle = np.float32(np.pi) * (0.55 + 1.35 * r[:, 0])
     length = 0.10 + 0.17 * r[:, 1]
     turned = angle + (r[:, 2] - 0.5) * 1.8 * t
-    y = 0.49 + 0.05 * (r[:, 3] - 0.5) + length * t * np.sin(turned) * 1.1
-    x = 0.38 - 0.10 * r[:, 3] + length * t * np.cos(turned)
+    y = 0.48 + 0.10 * (r[:, 2] - 0.5) + length * t * np.sin(turned) * 1.1
+    x = 0.40 - 0.16 * r[:, 3] + length * t * np.cos(turned)
     weight = np.broadcast_to((1 - t) ** 0.7 * (0.4 + r[:, 1]), x.shape) * length * size / _DROPS
     flat = (len(r), -1)
     ink = strokes(y.reshape(flat), x.reshape(flat), weight.reshape(flat), size)
-    return np.minimum(1.2 * blur(ink, 0.0085 * size) + 0.35 * blur(ink, 0.005 * size), 1.4)
+    ink = 0.9 * blur(ink, 0.0075 * size) + 0.5 * blur(ink, 0.0045 * size)
+    return 1.5 * ink / (1 + ink)
 
 
 def _draw_lesions(scene: Scene, lobes: dict[str, Mask], image: Array) -> tuple[Mask, Array]:
