@@ -23,6 +23,8 @@ MAX_KEPT_BYTES = 1 << 29
 """Of decoded pictures, as uint8."""
 NEAR_BITS = 4
 LIMITS = Limits()
+_HASH_SIDE = 128
+"""Near copies are looked for at this size, so that the split is the same at every size asked for."""
 _PICTURES = (".png", ".jpg", ".jpeg")
 Decoder = Callable[[bytes, str], "np.ndarray"]
 """File bytes and name to pixels (H, W) or (H, W, 3), uint8 or floats in 0…1; ValueError, in one sentence, when it cannot."""
@@ -52,11 +54,12 @@ def load(
         raise ValueError(f"Pictures can be had at 8 to 512 pixels a side, not at {size}.")
     with members(Path(path), limits) as files:
         by_class, left_out = _sorted_out(files, decodes if decode else ())
-        _check_classes(by_class, size * size * len(mode))
+        _check_classes(by_class, size * size * len(mode) + _HASH_SIDE**2)
         names = tuple(sorted(by_class))
-        x = np.stack([_pixels(member, mode, size, decode) for name in names for member in by_class[name]])  # N H W or N H W 3
+        decoded = [_pixels(member, mode, size, decode) for name in names for member in by_class[name]]
+    x = np.stack([picture for picture, _ in decoded])  # N H W or N H W 3
     y = np.repeat(np.arange(len(names)), [len(by_class[name]) for name in names])
-    groups = group(hashes(x if mode == "L" else x.mean(axis=3).astype(np.uint8)), within=NEAR_BITS)
+    groups = group(hashes(np.stack([small for _, small in decoded])), within=NEAR_BITS)
     parts = cut_groups(y, groups, names, validation=0.2, test=0.2)
     pictures = (x[:, None] if mode == "L" else x.transpose(0, 3, 1, 2)) / np.float32(255)  # N C H W
     note = summarise(y, groups).sentence() + (f" {left_out} files of other kinds were left out." if left_out else "")
@@ -111,14 +114,15 @@ def _check_classes(by_class: dict[str, list[Member]], bytes_each: int) -> None:
         )
 
 
-def _pixels(member: Member, mode: Literal["L", "RGB"], size: int, decode: Decoder | None) -> np.ndarray:
+def _pixels(member: Member, mode: Literal["L", "RGB"], size: int, decode: Decoder | None) -> tuple[np.ndarray, np.ndarray]:
+    """The picture as uint8 (size, size) or (size, size, 3), and grey at the side where near copies are looked for."""
     from models.shared.data import pictures
 
-    data = member.read()
-    if decode is None or member.name.lower().endswith(_PICTURES):
-        return pictures.decode(member.name, data, mode=mode, size=size)
+    name, data = member.name, member.read()
+    if decode is None or name.lower().endswith(_PICTURES):
+        return pictures.decode(name, data, mode=mode, size=size), pictures.decode(name, data, size=_HASH_SIDE)
     try:
-        values = decode(data, member.name)
+        values = decode(data, name)
     except ValueError as fault:
-        raise DataDamaged(f"{member.name}: {fault}") from fault
-    return pictures.as_array(member.name, values, mode=mode, size=size)
+        raise DataDamaged(f"{name}: {fault}") from fault
+    return pictures.as_array(name, values, mode=mode, size=size), pictures.as_array(name, values, mode="L", size=_HASH_SIDE)
