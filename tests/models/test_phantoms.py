@@ -371,7 +371,7 @@ def test_a_held_out_combination_can_be_asked_for_by_name():
         (lambda: phantoms.sample("knee", 0), "no phantom family 'knee'"),
         (lambda: phantoms.sample("liver_ct", -1), "belongs to no split"),
         (lambda: phantoms.sample("liver_ct", 40_000_000), "belongs to no split"),
-        (lambda: phantoms.sample("liver_ct", 0, size=8), "choose a size from 32 to 1024"),
+        (lambda: phantoms.sample("liver_ct", 0, size=8), "choose a size from 64 to 1024"),
         (lambda: phantoms.sample("liver_ct", 0, shortcut=1.5), "from 0 .none. to 1"),
         (lambda: phantoms.sample("liver_ct", 0, colour="red"), "cannot be asked for by 'colour'"),
         (lambda: phantoms.sample("liver_ct", 0, margin="spiculated"), "has no margin 'spiculated'"),

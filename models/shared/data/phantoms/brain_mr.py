@@ -117,7 +117,7 @@ def allowed(g: Geometry, spots: Spots, y: Array, x: Array) -> Mask:
     off = np.abs(x - g["mid"])
     sellar = spots.zone == 3
     depth = home(g, 0.0, y, x)
-    near = depth < spots.radius * 1.25 + 0.012
+    near = depth < spots.radius * 1.12 + 0.010
     glioma, meningioma = spots.label == 1, spots.label == 2
     right_place = np.where(meningioma, near, ~glioma | (off > 0.8 * spots.radius + 0.02)) & (off > 0.035)
     return np.where(sellar, off < 0.02, third & right_place)

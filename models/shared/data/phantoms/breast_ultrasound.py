@@ -2,7 +2,8 @@
 
 Classes and the signs that define them (inferred, for demonstration; no clinical truth):
 - normal: skin, fat, gland, muscle; nothing else.
-- benign-like: smooth or lobulated, wider than tall; anechoic ones brighten what lies behind them.
+- benign-like: smooth or lobulated, wider than tall; anechoic ones brighten what lies behind them;
+  isoechoic means as bright as fat.
 - malignant-like: spiculated or ill-defined, taller than wide, hypoechoic or mixed, with a shadow behind.
 One picture shows one field of view: right and left are its halves (the patient's right is image left), zones are thirds of depth.
 The picture is made along the beam: every pixel has a depth and a beam number, also under a curved probe.
@@ -58,7 +59,7 @@ FAMILY = Family(
         ("ill-defined", "with a shadow behind it"),
     ),
 )
-_ECHO = {"anechoic": 0.004, "hypoechoic": 0.014, "isoechoic": 0.11, "mixed": 0.03}
+_ECHO = {"anechoic": 0.004, "hypoechoic": 0.014, "isoechoic": 0.055, "mixed": 0.03}
 _MOTTLE = {"anechoic": 0.0, "hypoechoic": 0.25, "isoechoic": 0.3, "mixed": 0.75}
 _EDGE_MM = {"smooth": 0.5, "lobulated": 0.5, "spiculated": 0.7, "ill-defined": 1.8}
 _RIM = {"smooth": 0.25, "lobulated": 0.2, "spiculated": 0.12, "ill-defined": 0.1}

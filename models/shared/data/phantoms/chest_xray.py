@@ -62,9 +62,9 @@ FAMILY = Family(
     cue="tag",
     cue_texts=("OPD", "ICU", "ER", "WARD"),
 )
-_BRIGHTNESS = {"faint": 0.16, "dense": 0.30, "calcified": 0.48, "black": 0.0}
+_BRIGHTNESS = {"faint": 0.20, "dense": 0.30, "calcified": 0.48, "black": 0.0}
 _EDGE_MM = {"smooth": 4.0, "lobulated": 4.0, "spiculated": 5.0, "ill-defined": 12.0, "meniscus-shaped": 4.0, "sharp-edged": 4.0}
-_LEVEL = {"small": 0.035, "medium": 0.075, "large": 0.115}
+_LEVEL = {"small": 0.045, "medium": 0.08, "large": 0.115}
 """Size → how far an effusion rises above the diaphragm's dome, and how deep an air cap hangs, in 0…1 of the picture."""
 _TWIGS, _DROPS = 44, 40  # vessels of each lung, points of each
 
@@ -267,7 +267,7 @@ def _draw_lesions(scene: Scene, lungs: dict[float, Array], edge_width: float, im
             else:
                 gap = _air_cap(own, side, y, x, _LEVEL[scene.spots[i].size])[0]
                 masks[i] = (gap > 0) & (lung > 0)
-                image[row] += (0.10 * bump(gap, 0.0045) - 0.085 * soft(gap, 0.006)) * own_air
+                image[row] += (0.14 * bump(gap, 0.0045) - 0.13 * soft(gap, 0.006)) * own_air
                 vessels[row] *= 1 - soft(gap, 0.006)
     return masks, image, vessels
 

@@ -47,10 +47,11 @@ def _lobulated(random: Array) -> Array:
 
 
 def _spiculated(random: Array) -> Array:
-    spikes = 8 + int(random[8] * 6)
-    wobble = 0.5 * np.sin(_THETA * 2 + random[9] * 6.28) + 0.3 * np.sin(_THETA * 3 + random[10] * 6.28)
-    peak = (0.5 + 0.5 * np.cos(spikes * _THETA + 2 * wobble + random[11] * 6.28)) ** 4
-    return peak * (0.55 + 0.3 * np.cos(3 * _THETA + random[12] * 6.28)) + _waves(random, 2, (0.1, 0.06))
+    spikes = 9 + int(random[8] * 6)
+    wobble = 0.7 * np.sin(_THETA * 2 + random[9] * 6.28) + 0.4 * np.sin(_THETA * 3 + random[10] * 6.28)
+    turn = spikes * _THETA + 2 * wobble + random[11] * 6.28
+    length = 0.45 + 0.28 * np.cos(3 * _THETA + random[12] * 6.28) + 0.2 * np.cos(5 * _THETA + random[13] * 6.28)
+    return length * (0.5 + 0.5 * np.cos(turn)) ** 5 + _waves(random, 2, (0.12, 0.08, 0.06))
 
 
 def _ill_defined(random: Array) -> Array:
@@ -90,10 +91,12 @@ def find_room(
     y, x = candidates[..., 0], candidates[..., 1]
     ry, rx = reach[0][:, None, None], reach[1][:, None, None]
     around = home(y[..., None] + ry * np.sin(_ANGLE), x[..., None] + rx * np.cos(_ANGLE)).min(axis=2)  # L K
-    fits = (around > 0) & allowed(y, x)
+    proper = allowed(y, x)
+    fits = (around > 0) & proper
     gap = np.hypot(y[..., None] - others[:, None, :, 0], x[..., None] - others[:, None, :, 1]) - others[:, None, :, 2]
     clear = gap > 1.25 * np.maximum(ry, rx)
     fits &= (clear | (others[:, None, :, 2] < 0)).all(axis=2)
-    best = np.where(fits.any(axis=1), fits.argmax(axis=1), around.argmax(axis=1))
+    second_best = np.where(proper, around, around - 1).argmax(axis=1)
+    best = np.where(fits.any(axis=1), fits.argmax(axis=1), second_best)
     rows = np.arange(len(best))
     return candidates[rows, best], fits[rows, best]

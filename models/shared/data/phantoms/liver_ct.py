@@ -219,8 +219,8 @@ def _vessels(g: Geometry, dice: Dice, size: int) -> Array:
     weight = np.broadcast_to((1 - t) ** 0.7 * (0.4 + r[:, 1]), x.shape) * length * size / _DROPS
     flat = (len(r), -1)
     ink = strokes(y.reshape(flat), x.reshape(flat), weight.reshape(flat), size)
-    ink = 0.9 * blur(ink, 0.0075 * size) + 0.5 * blur(ink, 0.0045 * size)
-    return 1.5 * ink / (1 + ink)
+    ink = 0.7 * blur(ink, 0.0065 * size) + 0.5 * blur(ink, 0.004 * size)
+    return 1.5 * ink * ink / (0.5 + ink * ink)
 
 
 def _draw_lesions(scene: Scene, lobes: dict[str, Mask], image: Array) -> tuple[Mask, Array]:
@@ -242,7 +242,8 @@ def _details(scene: Scene) -> Array:
     target = scene.of({name: float(name == "target-like") for name in _TONE}, "density")
     rimmed = scene.of({name: float(name == "bright-rimmed") for name in _TONE}, "density")
     angle = np.arctan2(y - scene.centre[:, 0, None, None], x - scene.centre[:, 1, None, None])
-    lumps = 0.5 + 0.5 * np.cos(6 * angle + scene.random[:, 13, None, None] * 6)
+    turn = scene.random[:, 13, None, None] * 6
+    lumps = np.clip(0.45 + 0.4 * np.cos(5 * angle + turn) + 0.3 * np.cos(3 * angle - 2 * turn) - 0.2 * np.cos(2 * angle + 3 * turn), 0, 1)
     return 0.20 * target * soft(scene.rho - 0.62, 0.25) + 0.62 * rimmed * lumps * soft(scene.rho - 0.66, 0.3)
 
 

@@ -46,7 +46,7 @@ def write(image: NDArray[np.float32], text: str, corner: str, *, line: int = 0, 
     left = edge if corner.endswith("left") else size - edge - width
     box = (top, left, top + height, left + width)
     part = image[box[0] : box[2], box[1] : box[3]]
-    part[dots] = brightness
+    part[dots] = brightness if part.mean() < 0.6 else 0.08  # dark ink where the picture is bright
     return Marker(kind, text, box)
 
 
