@@ -39,7 +39,8 @@ RECORD = SetRecord(
     sizes=(16, 128),
     places=(_ZIP, f"{_FOLDER}/<class>/*.jpg"),
     obtain=(
-        "Get the Brain Tumor MRI Dataset by M. Nickparvar and make a zip of its JPEG files as train/<class>/*.jpg and test/<class>/*.jpg, "
+        "Get the Brain Tumor MRI Dataset by M. Nickparvar, make its pictures grey and 128×128 with black borders where they are not square, "
+        "and zip them as train/<class>/*.jpg and test/<class>/*.jpg, "
         f"where <class> is {', '.join(CLASSES)}."
     ),
 )

@@ -62,7 +62,7 @@ def load(
     groups = group(hashes(np.stack([small for _, small in decoded])), within=NEAR_BITS)
     parts = cut_groups(y, groups, names, validation=0.2, test=0.2)
     pictures = (x[:, None] if mode == "L" else x.transpose(0, 3, 1, 2)) / np.float32(255)  # N C H W
-    note = summarise(y, groups).sentence() + (f" {left_out} files of other kinds were left out." if left_out else "")
+    note = summarise(y, groups).sentence() + (f" Files of other kinds were left out: {left_out}." if left_out else "")
     return _record(names, len(y), size).dataset(*(as_split(pictures[rows], y[rows], groups=groups[rows]) for rows in parts), note)
 
 

@@ -23,7 +23,7 @@ def test_own_pictures_from_a_zip(tmp_path, prefix, write_zip, parts, own_content
     assert found.classes == ("cyst", "solid")
     assert [part.y.bincount().tolist() for part in parts(found)] == [[3, 3], [1, 1], [1, 1]]
     assert found.train.x.shape == (6, 1, 32, 32)
-    assert "1 files of other kinds were left out" in found.note
+    assert "Files of other kinds were left out: 1." in found.note
     with pytest.raises(data.NotForShipping, match="stay on this machine"):
         data.may_ship([found.name])
 
@@ -63,7 +63,7 @@ def test_the_callers_decoder_reads_scans(tmp_path, scene, write_zip, parts, own_
     assert sum(len(part) for part in parts(found)) == 13
     assert sorted(asked) == [(bytes([50 + i, i]), f"cyst/s{i}.dcm") for i in range(3)]
     without = folders.load(path, size=32)
-    assert "3 files of other kinds were left out" in without.note
+    assert "Files of other kinds were left out: 3." in without.note
 
     def refuse(raw: bytes, name: str) -> np.ndarray:
         raise ValueError("It has no pixels.")
