@@ -233,9 +233,12 @@ def test_a_caption_and_a_phrase_written_out():
         margin="spiculated",
         density="hypoechoic",
     )
-    assert item.caption == ("breast ultrasound: one small hypoechoic spiculated lesion in the left middle zone, with a shadow behind it")
+    assert item.caption == ("breast ultrasound: one small hypoechoic spiculated lesion in the left middle zone with a shadow behind it")
     assert phantoms.phrase(item.lesions[0]) == "the small hypoechoic spiculated lesion in the left middle zone"
     assert item.lesions[0].echo == "hypoechoic"
+    two = phantoms.sample("chest_xray", 3, label="mass", count=2)
+    assert two.caption.startswith("chest radiograph: two masses: a")
+    assert two.captions[3].endswith("are seen on this chest radiograph")
     assert phantoms.sample("liver_ct", 7, label="none").caption == "liver CT: no liver lesion"
 
 

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from models.shared.data.phantoms.canvas import Array, Dice, blur, bump, ellipse, grid, soft, upsample
+from models.shared.data.phantoms.canvas import Array, Dice, blur, bump, ellipse, grid, lay, soft, upsample
 from models.shared.data.phantoms.facts import Family, Kind
 from models.shared.data.phantoms.marks import write
 from models.shared.data.phantoms.records import Lesion, Marker, Mask
@@ -79,6 +79,7 @@ def layout(dice: Dice) -> Geometry:
         "vent": dice.uniform(0.75, 1.35),
         "vent_y": dice.uniform(-0.015, 0.015),
         "atrophy": dice.uniform(0.7, 1.3),
+        "turn": dice.uniform(-0.1, 0.1),
         "contrast": dice.uniform(0.9, 1.1),
     }
 
@@ -104,36 +105,44 @@ def _rind(g: Geometry) -> Array:
     return 0.085 + g["bone"]
 
 
+def _straight(g: Geometry, y: Array, x: Array) -> tuple[Array, Array]:
+    """Rows and columns as they would be if the head were not turned."""
+    dy, dx = y - 0.5, x - 0.5
+    cos, sin = np.cos(g["turn"]), np.sin(g["turn"])
+    return 0.5 + cos * dy - sin * dx, 0.5 + sin * dy + cos * dx
+
+
 def home(g: Geometry, side: Array | float, y: Array, x: Array) -> Array:
     """Positive inside the brain, in 0…1 of the picture."""
-    return (_head(g, y, x) - _rind(g)) * g["rx"]
+    return (_head(g, *_straight(g, y, x)) - _rind(g)) * g["rx"]
 
 
 def allowed(g: Geometry, spots: Spots, y: Array, x: Array) -> Mask:
     """Whether a lesion may have its centre there: in its third, off the midline, meningiomas only near the skull."""
+    depth = home(g, 0.0, y, x)
+    y, x = _straight(g, y, x)
     front, height = g["cy"] - g["ry"] * 0.84, g["ry"] * 0.56
     above = front + height * spots.zone
     third = (y > above + 0.01) & (y < above + height - 0.01)
     off = np.abs(x - g["mid"])
     sellar = spots.zone == 3
-    depth = home(g, 0.0, y, x)
     near = depth < spots.radius * 1.12 + 0.010
     glioma, meningioma = spots.label == 1, spots.label == 2
-    right_place = np.where(meningioma, near, ~glioma | (off > 0.8 * spots.radius + 0.02)) & (off > 0.035)
+    right_place = np.where(meningioma, near, ~glioma | (off > 0.8 * spots.radius + 0.02)) & (off > 0.055)
     return np.where(sellar, off < 0.02, third & right_place)
 
 
 def render(scene: Scene, dice: Dice) -> Rendered:
     """Tissue by tissue from the skin inwards, then the tumours, the coil's uneven brightness and Rician noise."""
     g, size = scene.geometry, scene.size
-    y, x = grid(size)
+    y, x = _straight(g, *grid(size))
     head = _head(g, y, x)
     depth = head - _rind(g)
     folds, texture = _folds(g, dice, y, x, size), upsample(dice.normal(20, 20), size)
     brain = _brain(g, y, x, depth, folds) + 0.018 * texture
     image = _shell(g, head, folds) + 0.03 * texture * soft(head, 0.02)
     inside = soft(depth, 0.02)
-    image = image + (brain - image) * inside
+    lay(image, brain, inside)
     masks, image = _draw_lesions(scene, depth, image)
     image = blur(image, 0.0042 * size)
     image *= 1 + 0.10 * upsample(dice.normal(3, 3), size)
@@ -177,7 +186,7 @@ def _nuclei(g: Geometry, y: Array, x: Array, across: Array, image: Array) -> Arr
     caudate = ellipse(y, across, cy - 0.085, 0.062, 0.035, 0.020)
     insula = 0.012 - np.abs(across - 0.195 + 1.6 * (y - cy + 0.02) ** 2) - np.clip(np.abs(y - cy + 0.01) - 0.08, 0, 1)
     for part, level in ((thalamus, 0.50), (lentiform, 0.49), (caudate, 0.47), (insula, 0.46)):
-        image = image + (level - image) * soft(part, 0.012)
+        lay(image, level, soft(part, 0.012))
     return image
 
 

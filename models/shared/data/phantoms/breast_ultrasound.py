@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from models.shared.data.phantoms.canvas import Array, Dice, blur, bump, grid, soft, upsample
+from models.shared.data.phantoms.canvas import Array, Dice, blur, bump, grid, lay, soft, upsample
 from models.shared.data.phantoms.facts import Family, Kind
 from models.shared.data.phantoms.marks import calipers, ruler, write
 from models.shared.data.phantoms.records import Lesion, Marker, Mask
@@ -68,6 +68,7 @@ _SHADE = {"smooth": 0.0, "lobulated": 0.0, "spiculated": -2.3, "ill-defined": -1
 """Log brightness added behind a lesion of this density or margin."""
 _DYNAMIC_RANGE = 6.4  # natural-log units of echo power shown between black and white: about 55 dB less what speckle takes
 _SPECKLE = 1.15  # 2 would be full speckle; scanners average several looks
+_BOTTOM = 0.905  # how deep the field of view reaches
 _TOP = 0.035  # the probe's face, in 0…1 of the picture
 
 
@@ -80,7 +81,7 @@ def layout(dice: Dice) -> Geometry:
         "skin": dice.uniform(0.025, 0.04),
         "fat": dice.uniform(0.13, 0.19),
         "muscle": dice.uniform(0.72, 0.77),
-        "wall": dice.uniform(0.86, 0.90),
+        "wall": dice.uniform(0.84, 0.88),
         "tilt": dice.uniform(-0.05, 0.05),
         "fade": dice.uniform(0.8, 1.9),
         "gain": dice.uniform(-0.35, 0.35),
@@ -131,8 +132,8 @@ def render(scene: Scene, dice: Dice) -> Rendered:
     image = image * image * (1.5 - 0.5 * image)
     seen = soft(depth, 0.006) * np.where(
         g["curved"] > 0,
-        soft(np.minimum(beam - 0.02, 0.98 - beam), 0.004) * soft(0.93 - depth, 0.004),
-        soft(np.minimum(beam - 0.07, 0.93 - beam), 0.002) * soft(0.93 - depth, 0.002),
+        soft(np.minimum(beam - 0.02, 0.98 - beam), 0.004) * soft(_BOTTOM - depth, 0.004),
+        soft(np.minimum(beam - 0.07, 0.93 - beam), 0.002) * soft(_BOTTOM - depth, 0.002),
     )
     return Rendered(image * seen, {"breast tissue": tissue > 0}, masks)
 
@@ -154,11 +155,13 @@ def _layers(g: Geometry, dice: Dice, depth: Array, beam: Array, size: int) -> Ar
     muscle = 0.05 + 0.22 * bump(fibre + 0.4 * fine, 0.5)
     wall = 0.55 * bump(d - g["wall"], 0.012) + 0.015
     skin = 0.75 * bump(depth - 0.006, 0.006) + 0.65 * bump(depth - g["skin"], 0.005) + 0.24
-    out = fat + (gland - fat) * soft(d - fat_floor, 0.02)
-    out += (muscle - out) * soft(d - g["muscle"], 0.012)
+    out = fat
+    lay(out, gland, soft(d - fat_floor, 0.02))
+    lay(out, muscle, soft(d - g["muscle"], 0.012))
     out += 0.5 * bump(d - g["muscle"], 0.007)
-    out += (wall - out) * soft(d - g["wall"] + 0.02, 0.02)
-    return out + (skin - out) * soft(g["skin"] + 0.006 - depth, 0.008)
+    lay(out, wall, soft(d - g["wall"] + 0.02, 0.02))
+    lay(out, skin, soft(g["skin"] + 0.006 - depth, 0.008))
+    return out
 
 
 def _beam_faults(g: Geometry, dice: Dice, depth: Array, beam: Array, size: int) -> Array:
@@ -211,7 +214,7 @@ def marks(image: Array, seed: int, lesions: tuple[Lesion, ...]) -> tuple[Marker,
     spacing = FAMILY.fov_mm / image.shape[0]
     found = [ruler(image, image.shape[0] - 1, spacing, 5.0)]
     if image.shape[0] >= 96:
-        found.append(write(image, ("L12", "L18", "M9")[seed % 3], "top left", brightness=0.7))
+        found.append(write(image, ("L12", "L18", "M9")[seed % 3], "bottom left", brightness=0.7))
     if lesions and seed % 4 == 0:
         found.append(calipers(image, lesions[0].mask))
     return tuple(found)

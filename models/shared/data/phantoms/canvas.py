@@ -55,13 +55,33 @@ def grid(size: int) -> tuple[Array, Array]:
 
 def soft(value: Array, width: Array | float) -> Array:
     """1 where value is well above 0, 0 well below, a ramp of this width (same unit) between."""
-    return np.clip(value * np.asarray(1.0 / np.float32(width), dtype=np.float32) + np.float32(0.5), 0, 1)
+    ramp = value * np.asarray(1.0 / np.float32(width), dtype=np.float32)
+    ramp += np.float32(0.5)
+    return np.clip(ramp, 0, 1, out=ramp)
 
 
 def bump(value: Array, width: Array | float) -> Array:
     """A smooth bell of this half-width around 0."""
     t = value * np.asarray(1.0 / np.float32(width), dtype=np.float32)
-    return 1 / (1 + t * t * (1 + t * t))
+    t *= t
+    t += t * t
+    t += 1
+    return np.reciprocal(t, out=t)
+
+
+def lay(image: Array, tone: Array | float, cover: Array) -> None:
+    """Paints ``tone`` over ``image`` in place, as opaque as ``cover`` (0…1)."""
+    change = tone - image
+    change *= cover
+    image += change
+
+
+def window(image: Array, top: float, left: float, bottom: float, right: float) -> tuple[Array, Array, Array]:
+    """A part of the picture as a view to paint on, with its own y (1, h, 1) and x (1, 1, w); edges in 0…1."""
+    size = image.shape[-1]
+    rows, columns = slice(int(top * size), int(bottom * size) + 1), slice(int(left * size), int(right * size) + 1)
+    y, x = grid(size)
+    return image[:, rows, columns], y[:, rows], x[:, :, columns]
 
 
 def ellipse(y: Array, x: Array, cy: Array | float, cx: Array | float, ry: Array | float, rx: Array | float) -> Array:

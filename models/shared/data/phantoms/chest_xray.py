@@ -73,9 +73,9 @@ def layout(dice: Dice) -> Geometry:
     """The numbers that place the anatomy, from the picture's own dice."""
     return {
         "mid": dice.uniform(0.49, 0.51),
-        "top": dice.uniform(0.115, 0.15),
-        "dome": dice.uniform(0.75, 0.81),
-        "wide": dice.uniform(0.355, 0.395),
+        "top": dice.uniform(0.105, 0.16),
+        "dome": dice.uniform(0.73, 0.82),
+        "wide": dice.uniform(0.34, 0.40),
         "heart_y": dice.uniform(0.635, 0.665),
         "heart_r": dice.uniform(0.13, 0.175),
         "ribs": dice.uniform(0.0, 1.0),
@@ -86,6 +86,7 @@ def layout(dice: Dice) -> Geometry:
         "fat": dice.uniform(0.0, 0.08),
         "breast": dice.uniform(0.0, 1.0),
         "bubble": dice.uniform(0.0, 1.0),
+        "lean": dice.uniform(-0.05, 0.05),
         "contrast": dice.uniform(0.85, 1.1),
     }
 
@@ -119,6 +120,7 @@ def _diaphragm(g: Geometry, side: Array | float, x: Array) -> Array:
 
 def _heart(g: Geometry, y: Array, x: Array) -> Array:
     """Positive inside the heart's shadow: a tilted egg, its tip down on the patient's left, and the right edge beside the spine."""
+    y = np.minimum(y, g["heart_y"] + 0.065)  # it rests on the diaphragm: no lung shows between the two
     dy, dx = y - g["heart_y"], x - g["mid"] - 0.052
     along, across = 0.80 * dx + 0.60 * dy, 0.80 * dy - 0.60 * dx
     long, short = g["heart_r"] * 1.12, g["heart_r"] * 0.80
@@ -135,8 +137,17 @@ def _inner(g: Geometry, side: Array | float, y: Array, x: Array) -> Array:
     return np.minimum(_outward(g, side, x) - edge, -_heart(g, y, x))
 
 
+def _upright(g: Geometry, y: Array, x: Array) -> Array:
+    """Columns as they would be if the patient stood straight."""
+    return x - g["lean"] * (y - 0.5)
+
+
 def home(g: Geometry, side: Array | float, y: Array, x: Array) -> Array:
     """Positive inside the lung of a side (+1 left, −1 right), in 0…1 of the picture."""
+    return _lung(g, side, y, _upright(g, y, x))
+
+
+def _lung(g: Geometry, side: Array | float, y: Array, x: Array) -> Array:
     return np.minimum(np.minimum(_pleura(g, side, y, x), _inner(g, side, y, x)), _diaphragm(g, side, x) - y)
 
 
@@ -151,7 +162,8 @@ def render(scene: Scene, dice: Dice) -> Rendered:
     """The picture as a sum of shadows, then film response and noise."""
     g, size = scene.geometry, scene.size
     y, x = grid(size)
-    sides = {-1.0: home(g, -1.0, y, x), 1.0: home(g, 1.0, y, x)}
+    x = _upright(g, y, x)
+    sides = {-1.0: _lung(g, -1.0, y, x), 1.0: _lung(g, 1.0, y, x)}
     cages = {side: _pleura(g, side, y, x) for side in sides}
     lung = np.maximum(sides[-1.0], sides[1.0])
     rim = 1.6 / size + 0.004  # how soft the lungs' edges are
@@ -232,7 +244,7 @@ def _vessels(g: Geometry, dice: Dice, size: int) -> Array:
     u = 0.068 + 0.02 * r[:, 3] + length * t * np.cos(turned)
     y = 0.455 + 0.11 * (r[:, 3] - 0.5) + length * t * 1.2 * np.sin(turned)
     weight = np.broadcast_to((1 - t) ** 0.9 * (0.35 + r[:, 1]), u.shape) * length * size / _DROPS
-    x = g["mid"] + side * u
+    x = g["mid"] + side * u + g["lean"] * (y - 0.5)
     flat = (len(r), -1)
     ink = strokes(y.reshape(flat), x.reshape(flat), weight.reshape(flat), size)
     thick, thin = blur(ink, 0.0085 * size), blur(ink, 0.004 * size)
@@ -245,7 +257,8 @@ def _vessels(g: Geometry, dice: Dice, size: int) -> Array:
 def _draw_lesions(scene: Scene, lungs: dict[float, Array], edge_width: float, image: Array, vessels: Array) -> tuple[Mask, Array, Array]:
     """Adds the lesions' shadows. Returns their masks (L, H, W), the picture and the vessels that are left."""
     g, size = scene.geometry, scene.size
-    y, x = grid(size)
+    y, straight = grid(size)
+    x = _upright(g, y, straight)
     masks = np.zeros((len(scene.spots), size, size), bool)
     edge = scene.of(_EDGE_MM, "margin") / FAMILY.fov_mm
     cover, strength = scene.fill(edge), scene.of(_BRIGHTNESS, "density")
@@ -260,12 +273,12 @@ def _draw_lesions(scene: Scene, lungs: dict[float, Array], edge_width: float, im
                 masks[i] = (scene.rho[i] < 1) & (lung > 0)
                 image[row] += cover[i] * depth[i] * strength[i]
             elif label == "effusion":
-                fluid = _fluid(own, side, y, x, _LEVEL[scene.spots[i].size])[0]
+                fluid = _fluid(own, side, y, x[row : row + 1], _LEVEL[scene.spots[i].size])[0]
                 masks[i] = (fluid > 0) & (lung > 0)
                 image[row] += 0.36 * soft(fluid, 0.022) * own_air
                 vessels[row] *= 1 - soft(fluid, 0.02)
             else:
-                gap = _air_cap(own, side, y, x, _LEVEL[scene.spots[i].size])[0]
+                gap = _air_cap(own, side, y, x[row : row + 1], _LEVEL[scene.spots[i].size])[0]
                 masks[i] = (gap > 0) & (lung > 0)
                 image[row] += (0.14 * bump(gap, 0.0045) - 0.13 * soft(gap, 0.006)) * own_air
                 vessels[row] *= 1 - soft(gap, 0.006)

@@ -21,7 +21,7 @@ from models.shared.data.phantoms.words import captions
 
 _TABLE = {"chest_xray": 1, "breast_ultrasound": 2, "brain_mr": 3, "liver_ct": 4}
 """Family (a file in this folder) → the number that keeps its random numbers apart; never reuse or change one."""
-_CHUNK = 16
+_CHUNK = 8
 _SIZES = (64, 1024)  # below, a small lesion could fall between the pixels
 
 

@@ -43,7 +43,7 @@ def _smooth(random: Array) -> Array:
 def _lobulated(random: Array) -> Array:
     lobes = 3 + int(random[8] * 3)
     bulges = np.abs(np.cos(_THETA * (lobes / 2) + random[9] * np.pi + 0.35 * np.sin(_THETA + random[10] * 6)))
-    return 0.38 * bulges + _waves(random, 2, (0.06, 0.03))
+    return 0.31 * bulges + _waves(random, 2, (0.06, 0.03))
 
 
 def _spiculated(random: Array) -> Array:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from models.shared.data.phantoms.canvas import Array, Dice, blur, bump, ellipse, grid, meet, soft, strokes, upsample
+from models.shared.data.phantoms.canvas import Array, Dice, blur, bump, ellipse, grid, lay, meet, soft, strokes, upsample, window
 from models.shared.data.phantoms.facts import Family, Kind
 from models.shared.data.phantoms.marks import write
 from models.shared.data.phantoms.records import Lesion, Marker, Mask
@@ -136,28 +136,29 @@ def render(scene: Scene, dice: Dice) -> Rendered:
     """Organs painted from the back to the front of the list, then noise."""
     g, size = scene.geometry, scene.size
     y, x = grid(size)
-    wall, liver = _wall(g, y, x), _liver(g, y, x)
+    wall, liver, lobe = _wall(g, y, x), _liver(g, y, x), _lobe(g, y, x)
     texture = upsample(dice.normal(24, 24), size)
     image = _trunk(g, y, x, wall, texture)
-    image = _organs(g, y, x, wall, image, texture)
-    edge = 0.008
-    tone = g["liver"] + 0.010 * texture + 0.16 * _vessels(g, dice, size)
-    image = image + (tone - image) * soft(liver, edge)
-    fissure = bump(_lobe(g, y, x) - 0.095, 0.006) * soft(y - 0.36, 0.03) * soft(liver, edge)
-    image -= 0.2 * fissure
-    lobes = {"right": (liver > 0) & (_lobe(g, y, x) < 0), "left": (liver > 0) & (_lobe(g, y, x) >= 0)}
-    masks, image = _draw_lesions(scene, lobes, image)
-    noise = blur(dice.normal(size, size), 0.0035 * size) * np.float32(0.55 * max(0.0035 * size, 0.5))
-    image = blur(image, 0.003 * size) + 0.11 * noise + 0.012 * dice.normal(size, size) * soft(wall + 0.01, 0.02)
+    _spine(g, image)
+    _left_organs(g, image, wall, texture)
+    _behind_organs(g, image)
+    inside = soft(liver, 0.008)
+    lay(image, g["liver"] + 0.010 * texture + 0.16 * _vessels(g, dice, size), inside)
+    image -= 0.2 * bump(lobe - 0.095, 0.006) * soft(y - 0.36, 0.03) * inside
+    lobes = {"right": (liver > 0) & (lobe < 0), "left": (liver > 0) & (lobe >= 0)}
+    masks = _draw_lesions(scene, lobes, image)
+    # Reconstruction smooths picture and noise alike; a little noise stays as fine as the pixels.
+    image += 0.058 * dice.normal(size, size)
+    image = blur(image, max(0.0036 * size, 0.4)) + 0.012 * dice.normal(size, size) * soft(wall + 0.01, 0.02)
     return Rendered(image, {"liver": liver > 0, "right lobe": lobes["right"], "left lobe": lobes["left"]}, masks)
 
 
 def _trunk(g: Geometry, y: Array, x: Array, wall: Array, texture: Array) -> Array:
-    """Skin, fat, muscle, ribs, the fat inside, the spine and the table underneath."""
-    image = 0.16 * soft(0.006 - np.abs(y - 0.90 + 0.25 * (x - 0.5) ** 2), 0.006) + 0.0 * wall
-    image = image + (0.50 - image) * soft(wall, 0.006)
-    image = image + (0.20 + 0.012 * texture - image) * soft(wall - 0.008, 0.006)
-    image = image + (0.50 + 0.02 * texture - image) * soft(wall - g["fat"], 0.006)
+    """The table underneath, skin, fat, muscle with the ribs, the fat inside."""
+    image = np.zeros_like(wall) + 0.16 * soft(0.006 - np.abs(y - 0.90 + 0.25 * (x - 0.5) ** 2), 0.006)
+    lay(image, 0.50, soft(wall, 0.006))
+    lay(image, 0.20 + 0.012 * texture, soft(wall - 0.008, 0.006))
+    lay(image, 0.50 + 0.02 * texture, soft(wall - g["fat"], 0.006))
     # Ribs cut at a slant: ovals of uneven length and depth around the wall.
     angle = np.arctan2((y - g["cy"]) * 1.3, x - g["mid"])
     turn = 15 * angle + 1.6 * np.sin(2 * angle + g["ribs"]) + g["ribs"]
@@ -165,46 +166,51 @@ def _trunk(g: Geometry, y: Array, x: Array, wall: Array, texture: Array) -> Arra
     oval = 0.9 - (ring / 0.011) ** 2 - (np.sin(turn / 2) / (0.52 + 0.14 * np.sin(5 * angle + g["ribs"]))) ** 2
     front = soft(np.abs(x - g["mid"]) - 0.15, 0.05)
     image += (0.38 * soft(oval, 0.5) - 0.10 * soft(oval - 0.55, 0.3)) * front
-    image = image + (0.20 + 0.02 * texture - image) * soft(wall - g["fat"] - 0.050, 0.008)
-    return _spine(g, y, x, image)
+    lay(image, 0.20 + 0.02 * texture, soft(wall - g["fat"] - 0.050, 0.008))
+    return image
 
 
-def _spine(g: Geometry, y: Array, x: Array, image: Array) -> Array:
+def _spine(g: Geometry, picture: Array) -> None:
+    """Back muscles, the vertebra with its arch and processes, the canal."""
+    image, y, x = window(picture, 0.56, 0.30, 0.87, 0.70)
     across = np.abs(x - g["mid"])
-    muscle = ellipse(y, across, 0.755, 0.085, 0.062, 0.072)
-    image = image + (0.49 - image) * soft(muscle, 0.01)
+    lay(image, 0.49, soft(ellipse(y, across, 0.755, 0.085, 0.062, 0.072), 0.01))
     body = ellipse(y, across, 0.645, 0.0, 0.050, 0.060)
     arch = np.minimum(0.016 - np.abs(across - 0.048 - 0.4 * (y - 0.70)), 0.05 - np.abs(y - 0.715))
     spike = np.minimum(0.010 - across, 0.055 - np.abs(y - 0.785))
     limb = np.minimum(0.011 - np.abs(y - 0.725 - 0.25 * (across - 0.06)), 0.055 - np.abs(across - 0.08))
-    for part in (arch, spike, limb):
-        image = image + (0.93 - image) * soft(part, 0.008)
-    image = image + (0.78 - image) * soft(body, 0.008)
+    lay(image, 0.93, soft(np.maximum(np.maximum(arch, spike), limb), 0.008))
+    lay(image, 0.78, soft(body, 0.008))
     image += 0.2 * bump(body, 0.008)
-    canal = ellipse(y, across, 0.717, 0.0, 0.020, 0.024)
-    return image + (0.44 - image) * soft(canal, 0.008)
+    lay(image, 0.44, soft(ellipse(y, across, 0.717, 0.0, 0.020, 0.024), 0.008))
 
 
-def _organs(g: Geometry, y: Array, x: Array, wall: Array, image: Array, texture: Array) -> Array:
-    """Spleen, stomach with its air, kidneys or adrenal fat, great vessels, crura."""
-    cavity = wall - g["fat"] - 0.055
+def _left_organs(g: Geometry, picture: Array, wall: Array, texture: Array) -> None:
+    """Spleen and stomach; the air in the stomach rises to the front and ends in a level line."""
+    area = (0.24, 0.52, 0.80, 0.92)
+    image, y, x = window(picture, *area)
+    cavity, grain = window(wall, *area)[0] - g["fat"] - 0.055, window(texture, *area)[0]
     spleen = np.minimum(np.minimum(ellipse(y, x, 0.60, 0.79, 0.15, 0.085), -ellipse(y, x, 0.57, 0.69, 0.10, 0.075)), cavity)
     stomach = np.minimum(ellipse(y, x, 0.40, 0.70, 0.125, 0.115 + 0.03 * g["stomach"]), cavity)
-    level = 0.355 + g["air"] - y
-    gas = np.minimum(ellipse(y, x, 0.385, 0.70, 0.10, 0.09 + 0.03 * g["stomach"]), level)
-    image = image + (0.66 + 0.012 * texture - image) * soft(spleen, 0.008)
-    image = image + (0.55 - image) * soft(stomach, 0.008)
-    image = image + (0.40 + 0.05 * texture - image) * soft(stomach - 0.014, 0.008)
-    image = image + (0.0 - image) * soft(gas, 0.006)
+    gas = np.minimum(ellipse(y, x, 0.385, 0.70, 0.10, 0.09 + 0.03 * g["stomach"]), 0.355 + g["air"] - y)
+    lay(image, 0.66 + 0.012 * grain, soft(spleen, 0.008))
+    lay(image, 0.55, soft(stomach, 0.008))
+    lay(image, 0.40 + 0.05 * grain, soft(stomach - 0.014, 0.008))
+    lay(image, 0.0, soft(gas, 0.006))
+
+
+def _behind_organs(g: Geometry, picture: Array) -> None:
+    """Kidneys where the slice reaches them, the diaphragm's crura, aorta and vena cava."""
+    image, y, x = window(picture, 0.50, 0.25, 0.75, 0.75)
+    across = x - g["mid"]
     for side in (-1, 1):
-        kidney = ellipse(y, x, 0.665, g["mid"] + side * 0.165, 0.062, 0.048)
         here = soft(g["kidney"] - 0.4 + 0.1 * side, 0.1)
-        image = image + (0.80 - image) * soft(kidney, 0.008) * here
-        image = image + (0.42 - image) * soft(ellipse(y, x, 0.665, g["mid"] + side * 0.150, 0.026, 0.024), 0.012) * here
-        crus = 0.011 - np.abs(np.hypot(x - g["mid"] - 0.01, (y - 0.62) * 0.9) - 0.085)
-        image = image + (0.50 - image) * soft(np.minimum(crus, 0.62 - y), 0.006) * soft(y - 0.53, 0.01)
-    image = image + (0.84 - image) * soft(ellipse(y, x, 0.578, g["mid"] + 0.028, 0.026, 0.027), 0.007)
-    return image + (0.70 - image) * soft(ellipse(y, x, 0.555, g["mid"] - 0.065, 0.024, 0.032), 0.007)
+        lay(image, 0.80, soft(ellipse(y, across, 0.665, side * 0.165, 0.062, 0.048), 0.008) * here)
+        lay(image, 0.42, soft(ellipse(y, across, 0.665, side * 0.150, 0.026, 0.024), 0.012) * here)
+    crus = 0.011 - np.abs(np.hypot(across - 0.01, (y - 0.62) * 0.9) - 0.085)
+    lay(image, 0.50, soft(np.minimum(crus, 0.62 - y), 0.006) * soft(y - 0.53, 0.01))
+    lay(image, 0.84, soft(ellipse(y, across, 0.578, 0.028, 0.026, 0.027), 0.007))
+    lay(image, 0.70, soft(ellipse(y, across, 0.555, -0.065, 0.024, 0.032), 0.007))
 
 
 def _vessels(g: Geometry, dice: Dice, size: int) -> Array:
@@ -219,12 +225,12 @@ def _vessels(g: Geometry, dice: Dice, size: int) -> Array:
     weight = np.broadcast_to((1 - t) ** 0.7 * (0.4 + r[:, 1]), x.shape) * length * size / _DROPS
     flat = (len(r), -1)
     ink = strokes(y.reshape(flat), x.reshape(flat), weight.reshape(flat), size)
-    ink = 0.7 * blur(ink, 0.0065 * size) + 0.5 * blur(ink, 0.004 * size)
+    ink = 1.15 * blur(ink, max(0.0052 * size, 0.5))
     return 1.5 * ink * ink / (0.5 + ink * ink)
 
 
-def _draw_lesions(scene: Scene, lobes: dict[str, Mask], image: Array) -> tuple[Mask, Array]:
-    """Puts the lesions into the liver. Returns masks (L, H, W) and the picture."""
+def _draw_lesions(scene: Scene, lobes: dict[str, Mask], image: Array) -> Mask:
+    """Paints the lesions into the liver. Returns their masks (L, H, W)."""
     masks = np.zeros(scene.rho.shape, bool)
     cover = scene.fill(scene.of(_EDGE_MM, "margin") / FAMILY.fov_mm)
     tone = scene.of(_TONE, "density") + _details(scene)
@@ -233,7 +239,7 @@ def _draw_lesions(scene: Scene, lobes: dict[str, Mask], image: Array) -> tuple[M
         image[rows] = now + (tone[chosen] - now) * cover[chosen]
         for i, row in zip(chosen, rows, strict=True):
             masks[i] = (scene.rho[i] < 1) & lobes[scene.spots[i].side][row]
-    return masks, image
+    return masks
 
 
 def _details(scene: Scene) -> Array:

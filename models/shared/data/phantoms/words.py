@@ -5,7 +5,7 @@ from __future__ import annotations
 from models.shared.data.phantoms.facts import Facts, Family
 from models.shared.data.phantoms.records import Lesion
 
-_NUMBERS = {1: "one", 2: "two", 3: "three"}
+_NUMBERS = {2: "two", 3: "three"}
 _UNSAID = frozenset({"meniscus-shaped", "sharp-edged"})  # the only margin its kind has: saying it tells nothing
 
 
@@ -29,14 +29,14 @@ def captions(family: Family, facts: Facts, lesions: tuple[Lesion, ...]) -> tuple
             f"no {normal} is seen on this {head}",
         )
     count, noun = len(lesions), lesions[0].kind
-    items = _join([f"{_article(_traits(item))} {item.kind} in the {item.place}" for item in lesions])
-    signs = _signs(family, lesions)
-    number = _NUMBERS[count] if count > 1 else "one"
+    items = [f"{_traits(item)} {item.kind} in the {item.place}{_sign(family, item)}" for item in lesions]
+    turned = [f"in the {item.place}, {_article(f'{_traits(item)} {item.kind}{_sign(family, item)}')}" for item in lesions]
+    listed = _join([_article(item) for item in items])
     return (
-        f"{head}: {number} {_plural(noun, count)}: {items}{signs}" if count > 1 else f"{head}: one {items.split(' ', 1)[1]}{signs}",
-        f"{head} showing {items}{signs}",
-        f"{_join([f'in the {i.place}, {_article(_traits(i))} {i.kind}' for i in lesions])}{signs}; {head}",
-        f"{items} {'is' if count == 1 else 'are'} seen on this {head}{signs}",
+        f"{head}: one {items[0]}" if count == 1 else f"{head}: {_NUMBERS[count]} {_plural(noun)}: {listed}",
+        f"{head} showing {listed}",
+        f"{_join(turned)}; {head}",
+        f"{listed} {'is' if count == 1 else 'are'} seen on this {head}",
     )
 
 
@@ -45,18 +45,17 @@ def _traits(lesion: Lesion) -> str:
     return " ".join((lesion.size, lesion.density, *margin))
 
 
-def _signs(family: Family, lesions: tuple[Lesion, ...]) -> str:
+def _sign(family: Family, lesion: Lesion) -> str:
     said = dict(family.signs)
-    found = {said[word]: None for lesion in lesions for word in (lesion.margin, lesion.density) if word in said}
-    return "".join(f", {sign}" for sign in found)
+    return next((f" {said[word]}" for word in (lesion.margin, lesion.density) if word in said), "")
 
 
 def _article(words: str) -> str:
     return ("an " if words[0] in "aeiou" else "a ") + words
 
 
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else noun + "s"
+def _plural(noun: str) -> str:
+    return noun + ("es" if noun.endswith("s") else "s")
 
 
 def _join(parts: list[str]) -> str:
