@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import subprocess
 import sys
 from collections import Counter
@@ -73,16 +74,16 @@ def test_shape_range_and_facts_at_every_size(family, size):
     assert batch.captions == reference.captions  # the same scene whatever the number of pixels
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_same_seed_gives_the_same_phantom_in_another_process(family):
+def test_the_same_seed_gives_the_same_phantom_in_another_process():
     code = (
         "import hashlib; from models.shared.data import phantoms as p;"
-        f"print(hashlib.sha256(p.sample({family!r}, 12, size=64).image.tobytes()).hexdigest())"
+        "print([hashlib.sha256(p.sample(f, 12, size=64).image.tobytes()).hexdigest() for f in p.families()])"
     )
     root = Path(__file__).resolve().parents[2]
-    printed = [subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout for _ in range(2)]
-    assert printed[0] == printed[1]
-    assert len(printed[0].strip()) == 64
+    printed = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+    here = [hashlib.sha256(phantoms.sample(family, 12, size=64).image.tobytes()).hexdigest() for family in FAMILIES]
+    assert printed == str(here)
+    assert len(set(here)) == 4
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -281,12 +282,13 @@ def test_held_out_combinations_appear_in_the_unseen_split_only(family):
         plans = plan(family, phantoms.split_seeds(split, n), split)
         return plans, [(s.side, s.zone, s.margin, s.density) for p in plans for s in p.spots]
 
-    for split in ("train", "validation", "test"):
-        assert not held & set(drawn_from(split, 5000)[1])
     seen = set(drawn_from("train", 5000)[1])
+    assert not held & seen
+    for split in ("validation", "test"):
+        assert not held & set(drawn_from(split, 1500)[1])
     for position in range(4):  # every single value of a held-out combination is well known from training
         assert {combo[position] for combo in held} <= {combo[position] for combo in seen}
-    plans, unseen = drawn_from("unseen", 1000)
+    plans, unseen = drawn_from("unseen", 600)
     assert {(p.spots[0].side, p.spots[0].zone, p.spots[0].margin, p.spots[0].density) for p in plans} <= held
     assert held <= set(unseen)
 
