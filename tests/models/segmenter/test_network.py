@@ -80,16 +80,20 @@ def test_training_reaches_every_part_of_the_network():
 # The package's own classes
 
 
-def test_package_predictor_and_ours_agree_on_its_own_ground(picture):
+@pytest.mark.parametrize("side", [256, pytest.param(1024, marks=pytest.mark.slow)])
+def test_package_predictor_and_ours_agree(picture, side):
+    """On a picture of the network's own size pixels and network agree; at 1024 px the package's predictor is used wholly unchanged."""
     from sam2.sam2_image_predictor import SAM2ImagePredictor
 
-    model = build("small", image_size=1024, seed=0)  # the predictor's sizes are made for 1024
-    square = np.array(Image.fromarray(picture).convert("RGB").resize((1024, 1024)))
+    model = build("small", image_size=side, seed=0)
+    square = np.array(Image.fromarray(picture).convert("RGB").resize((side, side)))
     theirs = SAM2ImagePredictor(model)
+    if side != 1024:
+        theirs._bb_feat_sizes = [(side // 4, side // 4), (side // 8, side // 8), (side // 16, side // 16)]
     theirs.set_image(square)
-    masks, scores, logits = theirs.predict(np.array([[600, 380], [5, 9]]), np.array([1, 0]), box=np.array([500, 250, 780, 510]))
+    masks, scores, logits = theirs.predict(np.array([[150, 95], [5, 9]]), np.array([1, 0]), box=np.array([125, 62, 195, 127]))
     sam = Sam2(model)
-    ours = sam.run(sam.prepare(square), [(600, 380, 1), (5, 9, 0)], [(500, 250, 780, 510)])
+    ours = sam.run(sam.prepare(square), [(150, 95, 1), (5, 9, 0)], [(125, 62, 195, 127)])
     np.testing.assert_allclose(ours.logits, logits, atol=1e-4)
     np.testing.assert_allclose(ours.scores, scores, atol=1e-5)
     assert (ours.masks != masks.astype(bool)).mean() < 1e-4

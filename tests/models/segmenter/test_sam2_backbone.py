@@ -162,3 +162,10 @@ def test_cache_gives_up_the_least_recently_used():
     small = PreparedCache(99)
     small.put(a)
     assert len(small) == 0
+
+
+def test_wrapping_a_network_leaves_it_trainable():
+    network = build("small", seed=0)
+    sam = Sam2(network)
+    sam.run(sam.prepare(np.zeros((8, 8), np.uint8)), [(1, 1, 1)])
+    assert all(parameter.requires_grad for parameter in network.parameters())

@@ -129,7 +129,7 @@ def check_mask_input(mask_input: np.ndarray, *, size: int) -> np.ndarray:
 
 
 def check_image(image: np.ndarray, *, max_pixels: int) -> np.ndarray:
-    """The image as (H, W, 3), uint8 as it was or float32 from 0 to 1; PromptRefused for anything else."""
+    """The image as (H, W) or (H, W, 3), uint8 as it was or float32 from 0 to 1; PromptRefused for anything else."""
     array = np.asarray(image)
     if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] != 3):
         raise PromptRefused(f"The picture has the shape {array.shape}; give height by width, or height by width by 3 colours.")
@@ -145,7 +145,7 @@ def check_image(image: np.ndarray, *, max_pixels: int) -> np.ndarray:
         raise PromptRefused(
             f"The picture's numbers are of the kind {array.dtype}; give whole numbers from 0 to 255 (uint8) or fractions from 0 to 1."
         )
-    return np.repeat(array[:, :, None], 3, axis=2) if array.ndim == 2 else array
+    return array
 
 
 def m_from_i_points(i_points: np.ndarray, *, height: int, width: int, side: int) -> np.ndarray:

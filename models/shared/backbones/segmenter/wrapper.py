@@ -1,8 +1,7 @@
 """`Sam2`: what the screen calls. `prepare(image)` runs the encoder once; `run(prepared, ...)` answers each click with the decoder alone.
 
-The masks come from the package's own `SAM2ImagePredictor` and `SAM2AutomaticMaskGenerator`; this file keeps their state apart, so that
-several people can use one network at once: features belong to a `Prepared`, and each call binds them to a shallow copy of the
-predictor that shares only the weights.
+The masks come from the package's own predictor and mask generator (see `predictor`). Several people can use one network at once:
+features belong to a `Prepared`, and each call works on a copy of the predictor that shares only the weights.
 
 Known deviations from the package:
 - A point means the centre of its pixel and a box the pixels it covers (see `records`), where the predictor scales the bare numbers;
@@ -13,22 +12,19 @@ Known deviations from the package:
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
 from sam2.modeling.sam2_base import SAM2Base
-from sam2.sam2_image_predictor import SAM2ImagePredictor
 
 from models.shared.backbones.segmenter.cache import PreparedCache
 from models.shared.backbones.segmenter.loader import DEFAULT_CACHE_BYTES
 from models.shared.backbones.segmenter.network import encode
+from models.shared.backbones.segmenter.predictor import Answer, BoundPredictor, SteppedGenerator
 from models.shared.backbones.segmenter.records import (
     Box,
     Masks,
@@ -48,9 +44,6 @@ from models.shared.device import bf16_pays
 MAX_PIXELS = 36_000_000
 CANVAS_SIDE = 512
 
-# The package prepares its resizing with a part of PyTorch that announces its own end at each use; nothing a reader of the log can change.
-warnings.filterwarnings("ignore", message=r"`torch\.jit\.script` is deprecated", category=FutureWarning)
-
 
 class Sam2:
     """A segmenter and the images prepared with it. Safe to use from several threads; the weights must not change afterwards."""
@@ -64,7 +57,7 @@ class Sam2:
         precision: str = "float32",
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
-        """`model` as `network.build` gives it, on its device. `fingerprint` tells two sets of weights apart; by default a hash of them."""
+        """`model` as `network.build` gives it, on its device; it is put in evaluation mode. `fingerprint` tells two sets of weights apart; by default a hash of them."""
         if precision not in ("auto", "float32", "bfloat16"):
             raise ValueError(f"{precision!r} is not a precision known here; use auto, float32 or bfloat16.")
         if precision == "auto":
@@ -74,8 +67,8 @@ class Sam2:
         self.image_size = int(model.image_size)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         self.fingerprint = f"{fingerprint or _hash_weights(model)}/{self.image_size}/{precision}"
-        self._model = model.eval().requires_grad_(False)
-        self._predictor = _BoundPredictor(self._model)
+        self._model = model.eval()
+        self._predictor = BoundPredictor(self._model)
         self._bfloat16 = precision == "bfloat16"
         self._cache = PreparedCache(cache_bytes)
         self._encoding = threading.Lock()
@@ -124,23 +117,14 @@ class Sam2:
         i_points, labels = check_points(points, **size)
         i_boxes = check_boxes(boxes, **size)
         _check_prompt(labels, i_boxes, mask_input)
-        mask_logits = None if mask_input is None else check_mask_input(mask_input, size=self.mask_size)
-        # The predictor takes fractions of its square when told not to scale by the image's size.
-        m_points = m_from_i_points(i_points, side=self.image_size, **size) / self.image_size
-        m_boxes = m_from_i_boxes(i_boxes, side=self.image_size, **size) / self.image_size
+        mask_logits = None if mask_input is None else torch.from_numpy(check_mask_input(mask_input, size=self.mask_size))
+        m_points = torch.from_numpy(m_from_i_points(i_points, side=self.image_size, **size))
+        m_boxes = torch.from_numpy(m_from_i_boxes(i_boxes, side=self.image_size, **size))
         predictor = self._predictor.bound(prepared)
-        answers = [
-            predictor.predict(
-                point_coords=m_points if len(m_points) else None,
-                point_labels=labels if len(m_points) else None,
-                box=box,
-                mask_input=mask_logits,
-                multimask_output=multimask,
-                normalize_coords=False,
-            )
-            for box in (m_boxes if len(m_boxes) else [None])
-        ]
-        return _collect(answers)
+        given = torch.from_numpy(labels)
+        if len(m_boxes) > 1:
+            return _collect([_best(predictor.answer(m_points, given, box, None, multimask)) for box in m_boxes])
+        return _collect([predictor.answer(m_points, given, m_boxes[0] if len(m_boxes) else None, mask_logits, multimask)])
 
     def automatic(
         self,
@@ -164,7 +148,7 @@ class Sam2:
         prepared = image if isinstance(image, Prepared) else self.prepare(image)
         if prepared.model != self.fingerprint:
             raise PromptRefused("This picture was prepared with another segmenter or size; prepare it again with this one.")
-        generator = _Generator(
+        generator = SteppedGenerator(
             self._predictor.bound(prepared),
             progress=progress,
             points_per_side=points_per_side,
@@ -188,54 +172,6 @@ class Sam2:
         with torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
             embedding, fine, middle = encode(self._model, square)
         return embedding.float(), fine.float(), middle.float()
-
-
-class _BoundPredictor(SAM2ImagePredictor):
-    """The package's predictor with sizes told from the network, and features that come from a `Prepared`."""
-
-    def __init__(self, model: SAM2Base) -> None:
-        super().__init__(model)
-        fine = model.image_size // 4
-        self._bb_feat_sizes = [(fine, fine), (fine // 2, fine // 2), (fine // 4, fine // 4)]
-        self._prepared: Prepared | None = None
-
-    def square(self, pixels: np.ndarray) -> torch.Tensor:
-        """(H, W, 3) → (1, 3, S, S) normalised, by the package's own resizing."""
-        return self._transforms(np.array(pixels))[None]  # a copy: the resizing wants memory it may write to
-
-    def bound(self, prepared: Prepared) -> _BoundPredictor:
-        """A copy that shares the weights and holds this picture."""
-        twin = copy.copy(self)
-        twin._prepared = prepared
-        twin._show(prepared.height, prepared.width)
-        return twin
-
-    def set_image(self, image: np.ndarray) -> None:
-        """Called by the mask generator: takes the size of the canvas and keeps the bound features."""
-        self._show(*image.shape[:2])
-
-    def _show(self, height: int, width: int) -> None:
-        embedding, fine, middle = self._prepared.features
-        self._features = {"image_embed": embedding, "high_res_feats": [fine, middle]}
-        self._orig_hw = [(height, width)]
-        self._is_image_set = True
-
-
-class _Generator(SAM2AutomaticMaskGenerator):
-    """The package's generator on a bound predictor, telling how far it is."""
-
-    def __init__(self, predictor: _BoundPredictor, *, progress: Callable[[int, int], None] | None, **thresholds: Any) -> None:
-        super().__init__(predictor.model, **thresholds)
-        self.predictor = predictor
-        self._progress = progress
-        self._done = 0
-
-    def _process_batch(self, points: np.ndarray, *args: Any, **kwargs: Any) -> Any:
-        data = super()._process_batch(points, *args, **kwargs)
-        self._done += len(points)
-        if self._progress is not None:
-            self._progress(self._done, len(self.point_grids[0]))
-        return data
 
 
 def _bfloat16_pays(model: SAM2Base) -> bool:
@@ -271,13 +207,16 @@ def _check_automatic(points_per_side: int, score: float, stability: float, overl
         raise ValueError(f"Segments cannot be sorted by {sort!r}; use area or score.")
 
 
-def _collect(answers: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Masks:
-    """One prompt's candidates as they are; of several prompts the best candidate each."""
-    if len(answers) > 1:
-        chosen = [int(np.argmax(scores)) for _, scores, _ in answers]
-        answers = [tuple(part[k : k + 1] for part in answer) for answer, k in zip(answers, chosen, strict=True)]
+def _best(answer: Answer) -> Answer:
+    """The candidate with the highest score alone, copied so that the others' memory is given back."""
+    k = int(np.argmax(answer[1]))
+    masks, scores, logits = (part[k : k + 1].copy() for part in answer)
+    return masks, scores, logits
+
+
+def _collect(answers: list[Answer]) -> Masks:
     masks, scores, logits = (np.concatenate(parts) for parts in zip(*answers, strict=True))
-    return Masks(masks.astype(bool), scores.astype(np.float32), logits.astype(np.float32), int(np.argmax(scores)))
+    return Masks(masks, scores, logits, int(np.argmax(scores)))
 
 
 def _proposal(entry: dict[str, Any], prepared: Prepared, canvas: tuple[int, int]) -> Proposal:
@@ -293,7 +232,7 @@ def _proposal(entry: dict[str, Any], prepared: Prepared, canvas: tuple[int, int]
 
 
 def _hash_image(pixels: np.ndarray, fingerprint: str) -> str:
-    digest = hashlib.blake2b(f"{fingerprint}|{pixels.shape}|{pixels.dtype}|".encode(), digest_size=20)
+    digest = hashlib.sha256(f"{fingerprint}|{pixels.shape}|{pixels.dtype}|".encode())
     digest.update(np.ascontiguousarray(pixels))
     return digest.hexdigest()
 
