@@ -344,6 +344,16 @@ def test_markers_stay_inside_the_picture_and_change_their_box(family):
             assert item.image[top:bottom, left:right].std() > 0
 
 
+def test_no_marker_but_the_cue_gives_the_class_away():
+    for item in phantoms.batch("breast_ultrasound", range(400, 440), size=96):
+        assert ("calipers" in {marker.kind for marker in item.markers}) == (item.seed % 4 == 0)
+    for family in FAMILIES:
+        kinds = {
+            tuple((m.kind, m.text) for m in item.markers if m.kind != "cue") for item in phantoms.batch(family, range(0, 144, 12), size=64)
+        }
+        assert len(kinds) == 1  # every twelfth seed: same calipers, same probe name
+
+
 @pytest.mark.parametrize(
     ("family", "want"),
     [
@@ -381,6 +391,9 @@ def test_a_held_out_combination_can_be_asked_for_by_name():
         (lambda: phantoms.sample("liver_ct", 0, colour="red"), "cannot be asked for by 'colour'"),
         (lambda: phantoms.sample("liver_ct", 0, margin="spiculated"), "has no margin 'spiculated'"),
         (lambda: phantoms.sample("chest_xray", 0, label="normal", side="left"), "Ask for less"),
+        (lambda: phantoms.sample("liver_ct", 1.5), "seed is a whole number"),
+        (lambda: phantoms.sample("liver_ct", 0, size="big"), "size is a whole number"),
+        (lambda: phantoms.sample("liver_ct", 0, side=["left"]), "has no side"),
         (lambda: phantoms.split_seeds("holdout", 3), "no split called 'holdout'"),
         (lambda: phantoms.split_seeds("train", 3, start=9_999_999), "do not fit"),
         (lambda: phantoms.held_out("knee"), "no phantom family"),

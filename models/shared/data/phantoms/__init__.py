@@ -2,7 +2,8 @@
 
 Four families imitate the look of a modality: a chest radiograph, a breast ultrasound, a brain MR slice and a liver CT slice. They
 serve to try methods where the truth is known to the pixel; the visual signs that define their classes are inferred, for
-demonstration, and stand in each family's file. Same family, seed, size and options: same phantom, bit for bit, alone or in a batch.
+demonstration, and stand in each family's file. Same family, seed, size and options: same phantom, bit for bit, alone or in a batch
+(with the same NumPy on the same kind of processor; elsewhere grey levels may differ in the last digit, facts never).
 
 ``SPLITS`` gives each split its own seeds; `held_out` names the combinations of attributes only the "unseen" split shows;
 ``shortcut`` ties a cue outside the anatomy to the class in train and validation seeds, never in test or unseen ones.

@@ -210,11 +210,23 @@ def _behind(scene: Scene, chosen: np.ndarray, depth: Array, beam: Array) -> Arra
 
 
 def marks(image: Array, seed: int, lesions: tuple[Lesion, ...]) -> tuple[Marker, ...]:
-    """Depth ticks; on one picture in four, calipers beside the first lesion; a line of writing."""
+    """Depth ticks, the probe's name and, on one picture in four whatever its class, calipers."""
     spacing = FAMILY.fov_mm / image.shape[0]
     found = [ruler(image, image.shape[0] - 1, spacing, 5.0)]
     if image.shape[0] >= 96:
         found.append(write(image, ("L12", "L18", "M9")[seed % 3], "bottom left", brightness=0.7))
-    if lesions and seed % 4 == 0:
-        found.append(calipers(image, lesions[0].mask))
+    if seed % 4 == 0:
+        found.append(calipers(image, *_measured(image.shape[0], seed, lesions)))
     return tuple(found)
+
+
+def _measured(size: int, seed: int, lesions: tuple[Lesion, ...]) -> tuple[int, int, int]:
+    """Row, left and right column of what is measured: the first lesion or, so that calipers give no class away, plain tissue."""
+    if lesions:
+        rows, columns = np.nonzero(lesions[0].mask)
+        return int(np.median(rows)), int(columns.min()), int(columns.max())
+    low, high = FAMILY.sizes_mm["small"][0] * 0.8, FAMILY.sizes_mm["large"][1] * 1.2
+    y, x, part = np.random.default_rng(seed).random(3)
+    width = (low + (high - low) * part) / FAMILY.fov_mm
+    middle = (0.3 if x < 0.5 else 0.7) + 0.1 * (x * 2 % 1 - 0.5)
+    return int((0.15 + 0.5 * y) * size), int((middle - width / 2) * size), int((middle + width / 2) * size)

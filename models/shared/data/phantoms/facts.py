@@ -143,7 +143,7 @@ def check_wish(family: Family, want: Mapping[str, object]) -> tuple[tuple[str, o
     for key, value in want.items():
         if key not in known:
             raise ValueError(f"A {family.title} cannot be asked for by {key!r}; it can by {', '.join(WANTS)}.")
-        if value not in known[key]:
+        if not any(type(value) is type(option) and value == option for option in known[key]):
             options = ", ".join(str(option) for option in sorted(known[key], key=str))
             raise ValueError(f"A {family.title} has no {key} {value!r}; choose one of: {options}.")
     return tuple(sorted(want.items()))

@@ -6,6 +6,7 @@ A batch is worked through in chunks that fit the processor's cache; a single pha
 from __future__ import annotations
 
 import importlib
+import operator
 from collections.abc import Sequence
 from types import MappingProxyType, ModuleType
 
@@ -41,12 +42,13 @@ def make(name: str, seeds: Sequence[int], size: int, shortcut: float, want: dict
     """Phantoms of these seeds. Raises ValueError for anything out of range or a wish that cannot be met."""
     module = module_of(name)
     family: Family = module.FAMILY
+    size = _whole(size, "size")
     if not _SIZES[0] <= size <= _SIZES[1]:
         raise ValueError(f"A phantom of {size} pixels cannot be drawn; choose a size from {_SIZES[0]} to {_SIZES[1]}.")
     if not 0 <= shortcut <= 1:
         raise ValueError(f"The shortcut's strength is a number from 0 (none) to 1 (always), not {shortcut}.")
     wish = check_wish(family, want)
-    numbers = tuple(int(seed) for seed in seeds)
+    numbers = tuple(_whole(seed, "seed") for seed in seeds)
     splits = [split_of(seed) for seed in numbers]
     facts = tuple(
         draw_facts(family, stream(seed, _TABLE[name], 0), split, shortcut, wish) for seed, split in zip(numbers, splits, strict=True)
@@ -57,6 +59,13 @@ def make(name: str, seeds: Sequence[int], size: int, shortcut: float, want: dict
         part = slice(start, start + _CHUNK)
         items += _draw(module, _TABLE[name], numbers[part], facts[part], images[part])
     return PhantomBatch(name, numbers, images, tuple(items), family.classes)
+
+
+def _whole(value: object, what: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise ValueError(f"A phantom's {what} is a whole number, not {value!r}.") from None
 
 
 def _draw(module: ModuleType, key: int, seeds: tuple[int, ...], facts: tuple[Facts, ...], images: np.ndarray) -> list[Phantom]:

@@ -59,15 +59,12 @@ def ruler(image: NDArray[np.float32], column: int, spacing_mm: float, step_mm: f
     return Marker("ruler", f"{step_mm:g} mm", (0, column - length, size, column))
 
 
-def calipers(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> Marker:
-    """Two crosses at the left and right end of a mask, drawn in place."""
-    rows, columns = np.nonzero(mask)
-    row, left, right = int(np.median(rows)), int(columns.min()), int(columns.max())
-    arm = max(1, image.shape[0] // 64)
+def calipers(image: NDArray[np.float32], row: int, left: int, right: int) -> Marker:
+    """Two crosses in a row, at these columns, drawn in place."""
+    arm, limit = max(1, image.shape[0] // 64), image.shape[0]
     for column in (left, right):
         image[max(row - arm, 0) : row + arm + 1, column] = 0.95
         image[row, max(column - arm, 0) : column + arm + 1] = 0.95
-    limit = image.shape[0]
     return Marker("calipers", "+ +", (max(row - arm, 0), max(left - arm, 0), min(row + arm + 1, limit), min(right + arm + 1, limit)))
 
 
