@@ -237,8 +237,14 @@ def test_a_caption_and_a_phrase_written_out():
     assert item.caption == ("breast ultrasound: one small hypoechoic spiculated lesion in the left middle zone with a shadow behind it")
     assert phantoms.phrase(item.lesions[0]) == "the small hypoechoic spiculated lesion in the left middle zone"
     assert item.lesions[0].echo == "hypoechoic"
-    two = phantoms.sample("chest_xray", 3, label="mass", count=2)
-    assert two.caption.startswith("chest radiograph: two masses: a")
+    two = phantoms.sample(
+        "chest_xray", 3, label="mass", count=2, lesion_size="small", zone="upper", side="right", density="dense", margin="smooth"
+    )
+    assert phantoms.phrase(two.lesions[0]) == "the small dense smooth nodule in the right upper zone"
+    number = {("nodule", "nodule"): "two nodules", ("nodule", "mass"): "two lesions"}[tuple(item.kind for item in two.lesions)]
+    assert two.caption.startswith(f"chest radiograph: {number}: a small dense smooth nodule in the right upper zone and a")
+    large = phantoms.sample("chest_xray", 3, label="mass", count=1, lesion_size="large")
+    assert [item.kind for item in large.lesions] == ["mass"]
     assert two.captions[3].endswith("are seen on this chest radiograph")
     assert phantoms.sample("liver_ct", 7, label="none").caption == "liver CT: no liver lesion"
 

@@ -2,7 +2,7 @@
 
 Classes and the signs that define them (inferred, for demonstration; no clinical truth):
 - normal: clear lungs.
-- mass: one to three round shadows, faint, dense or calcified, with a smooth, lobulated, spiculated or ill-defined margin.
+- mass: one to three round shadows (small ones are called nodules), faint, dense or calcified, with a smooth, lobulated, spiculated or ill-defined margin.
 - effusion: a bright lake at a lung's foot whose surface rises towards the chest wall; the sharp angle beside the diaphragm is gone.
 - pneumothorax-like: a black cap over a lung's apex without vessels, edged by a thin bright line.
 The patient's right is image left. Zones are thirds of the lung's height. The healthy chest itself is drawn in `chest_shadows`.
@@ -45,6 +45,7 @@ FAMILY = Family(
         Kind(
             "mass",
             noun="mass",
+            small_noun="nodule",
             places=_PLACES,
             margins=("smooth", "lobulated", "spiculated", "ill-defined"),
             densities=("faint", "dense", "calcified"),

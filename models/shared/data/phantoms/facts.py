@@ -26,6 +26,8 @@ class Kind:
 
     label: str
     noun: str = ""
+    small_noun: str = ""
+    """What a small one is called, where that differs."""
     places: tuple[tuple[str, str], ...] = ()
     """(side, zone) pairs."""
     margins: tuple[str, ...] = ()
@@ -37,6 +39,10 @@ class Kind:
     """Width over height."""
     placed: bool = True
     """False for what fills a part of the organ and has no free place (an effusion)."""
+
+    def called(self, size: str) -> str:
+        """The noun for a lesion of this size."""
+        return self.small_noun if size == "small" and self.small_noun else self.noun
 
 
 @dataclass(frozen=True, eq=False)

@@ -93,7 +93,7 @@ def _lesions(family: Family, scene: Scene, masks: Mask) -> list[tuple[Lesion, ..
         found[scene.rows[i]].append(
             Lesion(
                 mask=masks[i],
-                kind=kind.noun,
+                kind=kind.called(spot.size),
                 side=spot.side,
                 zone=spot.zone,
                 area=family.area,

@@ -28,7 +28,8 @@ def captions(family: Family, facts: Facts, lesions: tuple[Lesion, ...]) -> tuple
             f"{head} showing no {normal}",
             f"no {normal} is seen on this {head}",
         )
-    count, noun = len(lesions), lesions[0].kind
+    count, nouns = len(lesions), {item.kind for item in lesions}
+    noun = lesions[0].kind if len(nouns) == 1 else "lesion"
     items = [f"{_traits(item)} {item.kind} in the {item.place}{_sign(family, item)}" for item in lesions]
     turned = [f"in the {item.place}, {_article(f'{_traits(item)} {item.kind}{_sign(family, item)}')}" for item in lesions]
     listed = _join([_article(item) for item in items])
