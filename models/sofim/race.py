@@ -19,12 +19,12 @@ from typing import Protocol
 
 import torch
 
-from models.shared import data as datasets
 from models.shared.training import pick_device
 from models.sofim import race_files
 from models.sofim.arms import Arm
 from models.sofim.race_config import Change, ConfigRefused, RaceConfig, check_runs_here, hyper_value, number, read
 from models.sofim.race_lanes import Lane, Measured, Rows
+from models.sofim.tasks import data_of
 
 POINTS_EVERY_S, INSIDE_EVERY_S, TABLE_EVERY_S = 0.1, 0.2, 1.0  # about ten times a second the eye sees something move
 PAUSE_NAP_S = 0.02
@@ -47,7 +47,7 @@ class Race:
     def __init__(self, config: RaceConfig, inbox: Inbox) -> None:
         self.config, self.inbox = config, inbox
         self.device = pick_device(config.device)
-        self.data = datasets.load(config.task.dataset)
+        self.data = data_of(config.task)
         self.rows = Rows.of(config.task, self.data.train, self.data.test, self.device)
         self.lanes = [self._lane(entry, seed) for seed in config.seeds for entry in config.entries]
         self.tick, self.paused, self.single, self.pace = 0, False, False, config.pace

@@ -5,7 +5,8 @@ refused with one sentence. The keys, all but `task` and `arms` optional:
 `task` (id), `arms` (list of `{"id": …, hyper-parameter: value …}`), `batch` (rows), `steps`, `seeds` (whole numbers), `targets`
 (`train_loss`, `test_loss` in nats, `test_accuracy` as a share; null leaves one out), `eval_every` (steps), `device`, `threads`,
 `pace` (at most so many ticks per second; 0 = as fast as it goes), `changes` (`{"step", "arm", "name", "value"}`: replays what was turned
-while an earlier race ran, so that its numbers come out again).
+while an earlier race ran, so that its numbers come out again). The task `own_table`, and no other, needs `table` (a file) and `label` (the
+name of one of its columns); what is written out of a configuration gives the file's name alone, never the folder.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from models.sofim.arms import ARMS
-from models.sofim.tasks import TASKS, Task, availability
+from models.sofim.tasks import OWN_TABLE, TASKS, Task, availability, own_table
 
 TARGETS = ("train_loss", "test_loss", "test_accuracy")
-KEYS = ("task", "arms", "batch", "steps", "seeds", "targets", "eval_every", "device", "threads", "pace", "changes")
+KEYS = ("task", "arms", "batch", "steps", "seeds", "targets", "eval_every", "device", "threads", "pace", "changes", "table", "label")
 MOST_STEPS, MOST_SEEDS, MOST_BATCH = 20_000, 10, 4096
 MOST_CHANGES = 1000
 MOST_LANE_STEPS = 300_000  # every point of every lane is kept and written: about 50 MB of table at this length
@@ -64,9 +65,11 @@ class RaceConfig:
     changes: tuple[Change, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
-        """The JSON form again, complete: `read(config.as_dict()) == config`."""
+        """The JSON form again, complete: `read(config.as_dict()) == config`, for an own table in the folder where that lies."""
+        table = self.task.table
         return {
             "task": self.task.id,
+            **({"table": table.path.name, "label": table.label} if table else {}),
             "arms": [{"id": entry.id, **entry.hyper} for entry in self.entries],
             "batch": self.batch,
             "steps": self.steps,
@@ -90,6 +93,20 @@ def task_of(name: object) -> Task:
     if not isinstance(name, str) or name not in TASKS:
         raise ConfigRefused(f"There is no task called {str(name)[:40]!r}; choose one of {', '.join(TASKS)}.")
     return TASKS[name]
+
+
+def _task(config: Mapping[str, object]) -> Task:
+    """The task that the configuration asks for; a table of one's own is read here, and refused with a sentence where it cannot be used."""
+    if config.get("task") != OWN_TABLE:
+        if "table" in config or "label" in config:
+            raise ConfigRefused(f"A table and its label belong to the task {OWN_TABLE} alone; leave them out, or choose that task.")
+        return task_of(config.get("task"))
+    table, label = config.get("table"), config.get("label")
+    if not isinstance(table, str) or not table or "\0" in table:
+        raise ConfigRefused("This task needs a table of your own; give the file as table and the name of one of its columns as label.")
+    if not isinstance(label, str) or not label:
+        raise ConfigRefused("Choose which column of your table is the label.")
+    return own_table(table, label)
 
 
 def check_runs_here(task: Task) -> None:
@@ -178,11 +195,11 @@ def _changes(listed: object, entries: tuple[Entry, ...]) -> tuple[Change, ...]:
 
 
 def read(config: Mapping[str, object]) -> RaceConfig:
-    """The checked record; `ConfigRefused` with one sentence for anything that cannot be raced."""
+    """The checked record; `ConfigRefused` (or DataDamaged, for an own table) with one sentence for anything that cannot be raced."""
     unknown = [key for key in config if key not in KEYS]
     if unknown:
         raise ConfigRefused(f"A race has no setting called {unknown[0]!r}; the settings are {', '.join(KEYS)}.")
-    task = task_of(config.get("task"))
+    task = _task(config)
     entries = _entries(config.get("arms"), task)
     seeds = _seeds(config.get("seeds", [0]))
     steps = number(config.get("steps", task.steps), "Steps", 1, MOST_STEPS, whole=True)

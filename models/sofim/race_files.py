@@ -8,7 +8,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -105,10 +106,10 @@ def write(out: Path, lanes: Sequence[Lane], config: RaceConfig, changes: Sequenc
     files = {"curves": "curves.csv", "table": "table.csv", "config": "config.json", "program": "reproduce.py"}
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    done: Mapping[str, object] = config.as_dict() | {"changes": [vars(change).copy() for change in changes]}
+    done = replace(config, changes=tuple(changes))
     _write_csv(out / files["curves"], CURVE_COLUMNS, (row for lane in lanes for row in _curve_rows(lane)))
     columns = [f"{target}_{name}" for target in config.targets for name in ("reached", "steps", "seconds_s", "words")]
     _write_csv(out / files["table"], (*TABLE_COLUMNS, *columns), _table_rows(table(lanes, config)))
-    (out / files["config"]).write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
+    (out / files["config"]).write_text(json.dumps(done.as_dict(), indent=2) + "\n", encoding="utf-8")
     (out / files["program"]).write_text(as_python(done), encoding="utf-8")
     return files

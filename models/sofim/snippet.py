@@ -10,8 +10,9 @@ from __future__ import annotations
 import pprint
 from collections.abc import Mapping
 
-from models.sofim.race_config import read
+from models.sofim.race_config import RaceConfig, read
 
+BESIDE = 'CONFIG | {"table": str(Path(__file__).with_name(CONFIG["table"]))}'
 _PROGRAM = '''\
 """Runs one race of optimisers again and prints the final numbers. Research use only.
 
@@ -19,12 +20,12 @@ Run it in the folder that holds `models/`: python reproduce.py
 Needs {needs}.
 """
 
-import torch
+{imports}import torch
 
-from models.shared.data import load
 from models.shared.training import pick_device
 from models.sofim import race_config
 from models.sofim.race_lanes import Lane, Rows
+from models.sofim.tasks import data_of
 
 CONFIG = {config}
 
@@ -44,9 +45,9 @@ def run(arm, hyper, seed, config, data, rows, device):
 
 
 def main():
-    config = race_config.read(CONFIG)
+    config = race_config.read({given})
     torch.set_num_threads(config.threads)
-    device, data = pick_device(config.device), load(config.task.dataset)
+    device, data = pick_device(config.device), data_of(config.task)
     rows = Rows.of(config.task, data.train, data.test, device)
     for seed in config.seeds:
         for entry in config.entries:
@@ -61,9 +62,13 @@ if __name__ == "__main__":
 '''
 
 
-def as_python(config: Mapping[str, object]) -> str:
-    """The program's text for a race configuration (see `race_config.py`); `ConfigRefused` where it could not be raced."""
-    checked = read(config)
+def as_python(config: Mapping[str, object] | RaceConfig) -> str:
+    """The program's text for a race configuration (see `race_config.py`); `ConfigRefused` where it could not be raced.
+
+    An own table is named without its folder: the program looks for it beside itself.
+    """
+    checked = config if isinstance(config, RaceConfig) else read(config)
     needs = checked.task.needs or "no files beside the code"
     done = {name: value for name, value in checked.as_dict().items() if name != "pace"}
-    return _PROGRAM.format(needs=needs, config=pprint.pformat(done, sort_dicts=False, width=120))
+    imports, given = ("from pathlib import Path\n\n", BESIDE) if checked.task.table else ("", "CONFIG")
+    return _PROGRAM.format(needs=needs, imports=imports, given=given, config=pprint.pformat(done, sort_dicts=False, width=120))

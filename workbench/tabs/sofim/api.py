@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from models.sofim.race_config import MOST_SEEDS, number, read
+from models.sofim.tasks import OWN_TABLE
 from workbench.context import Context
 from workbench.jobs import JobNotFound
 from workbench.tabs.sofim.names import race_title
@@ -26,6 +27,8 @@ def race_config(task: str, optimisers: list[str], steps: float, seeds: float, se
     strangers = [arm for arm in settings if arm not in optimisers]
     if strangers:
         raise ValueError(f"settings speaks of {strangers[0]!r}, which is not among the optimisers of this race.")
+    if task == OWN_TABLE:  # a program would have to name a file of this server, and no path is taken from outside
+        raise ValueError("A table of your own is trained in the Train drawer of the page; programs choose one of the other tasks.")
     repeats = number(seeds, "seeds", 1, MOST_SEEDS, whole=True)
     arms = [{**settings.get(arm, {}), "id": arm} for arm in optimisers]
     config = {"task": task, "arms": arms, "steps": steps, "seeds": list(range(repeats))}
