@@ -58,10 +58,10 @@ def embed(visual: VisionTransformer, x: Tensor, keep_idx: Tensor | None = None) 
     return visual.ln_pre(torch.cat([first, patches], dim=1))
 
 
-def attend(attn: nn.Module, x: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def attend(attn: nn.Module, x: Tensor, bias: Tensor | None = None, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Self-attention of tokens x (B, N, C) in the open: new values (B, N, C) and the attention (B, h, N, N) they were mixed with.
 
-    `bias`, broadcastable to (B, h, N, N), is added to the scores before the softmax.
+    `bias`, broadcastable to (B, h, N, N), is added to the scores before the softmax. `out` is memory to write the attention to.
     """
     heads = attn.num_heads
     joint = F.linear(x, attn.in_proj_weight, attn.in_proj_bias)  # B N 3C
@@ -70,8 +70,8 @@ def attend(attn: nn.Module, x: Tensor, bias: Tensor | None = None) -> tuple[Tens
     if hasattr(attn, "ln_q"):
         q, k = attn.ln_q(q), attn.ln_k(k)
     scores = (q * q.shape[-1] ** -0.5) @ k.mT  # B h N N
-    weights = torch.softmax(scores if bias is None else scores + bias, dim=-1).to(v.dtype)
-    mixed = weights @ v  # B h N d
+    weights = torch.softmax(scores if bias is None else scores + bias, dim=-1, out=out)
+    mixed = weights.to(v.dtype) @ v  # B h N d; under autocast the softmax is wider than v
     if getattr(attn, "head_scale", None) is not None:
         mixed = mixed * attn.head_scale
     mixed = mixed.transpose(1, 2).flatten(2)  # B N C
@@ -80,9 +80,9 @@ def attend(attn: nn.Module, x: Tensor, bias: Tensor | None = None) -> tuple[Tens
     return attn.out_proj(mixed), weights
 
 
-def step(block: nn.Module, x: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """One block on tokens (B, N, C): its output and its attention."""
-    mixed, weights = attend(block.attn, block.ln_1(x), bias)
+def step(block: nn.Module, x: Tensor, bias: Tensor | None = None, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """One block on tokens (B, N, C): its output and its attention; `bias` and `out` as in `attend`."""
+    mixed, weights = attend(block.attn, block.ln_1(x), bias, out)
     if hasattr(block, "ln_attn"):
         mixed = block.ln_attn(mixed)
     x = x + block.ls_1(mixed)
@@ -103,13 +103,30 @@ def walk(
     if not layers and not bias:
         tokens = visual.transformer(tokens)
         return Look(_pooled(visual, tokens), tokens, None)
-    wanted = set(layers)
-    kept = []
+    wanted = sorted(layers)
+    memory = _memory(visual, tokens, len(wanted), bias)
+    kept: list[Tensor] = []
     for number, block in enumerate(visual.transformer.resblocks):
-        tokens, weights = step(block, tokens, bias.get(number))
-        if number in wanted:
+        keep = number in wanted
+        tokens, weights = step(block, tokens, bias.get(number), memory[len(kept)] if keep and memory is not None else None)
+        if keep:
             kept.append(weights)
-    return Look(_pooled(visual, tokens), tokens, torch.stack(kept, dim=1) if kept else None)
+    features = _pooled(visual, tokens)
+    if memory is not None:
+        return Look(features, tokens, memory.transpose(0, 1))  # L B h N N -> B L h N N
+    return Look(features, tokens, torch.stack(kept, dim=1) if kept else None)
+
+
+def _memory(visual: VisionTransformer, tokens: Tensor, count: int, bias: Mapping[int, Tensor]) -> Tensor | None:
+    """One block (L, B, h, N, N) for the attention of `count` layers, that each softmax writes into: it spares copying it all at the end.
+
+    None where PyTorch must make each tensor itself, for gradients or for autocast's own number format.
+    """
+    learned = any(part.requires_grad for part in (tokens, *bias.values(), *visual.parameters()))
+    if not count or (learned and torch.is_grad_enabled()) or torch.is_autocast_enabled(tokens.device.type):
+        return None
+    batch, length, _ = tokens.shape
+    return tokens.new_empty(count, batch, visual.transformer.resblocks[0].attn.num_heads, length, length)
 
 
 def project_patches(visual: VisionTransformer, tokens: Tensor) -> Tensor:

@@ -5,6 +5,9 @@ symbols in both forms, so that any text whatever can still be written (down to s
 CLIP's list; and every merge that CLIP's own procedure performs on the words of ``words.txt``. As merges keep their order, the
 words listed are cut into exactly the pieces that CLIP cuts them into; a word that is not listed falls into smaller pieces.
 
+The words of our captions are all in the list; a text of its own may need more tokens than with CLIP, so the context is as long as
+CLIP's, 77. Short texts do not pay for it, as the text tower stops at their end.
+
 The result, ``merges.txt.gz``, has the form that open_clip's SimpleTokenizer reads, and lies beside this file. Run
 ``python -m models.shared.backbones.clip.vocabulary`` to make it and the configuration's ``vocab_size`` again.
 """
