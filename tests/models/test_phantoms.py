@@ -37,8 +37,8 @@ def drawn():
 
 def plan(family, seeds, split, shortcut=0.0):
     """The facts of many seeds, without drawing a pixel."""
-    module, key = generate.module_of(family), generate._TABLE[family]
-    return [facts.draw_facts(module.FAMILY, stream(seed, key, 0), split, shortcut) for seed in seeds]
+    drawer, key = generate.drawer_of(family), generate._TABLE[family]
+    return [facts.draw_facts(drawer.FAMILY, stream(seed, key, 0), split, shortcut) for seed in seeds]
 
 
 def same(one, other):
@@ -153,7 +153,7 @@ def test_chest_zones_are_thirds_of_the_lung(drawn):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sizes_in_millimetres_follow_from_the_mask(drawn, family):
-    limits = generate.module_of(family).FAMILY.sizes_mm
+    limits = generate.drawer_of(family).FAMILY.sizes_mm
     for item in drawn[family]:
         assert item.spacing_mm == pytest.approx(
             {"chest_xray": 380, "breast_ultrasound": 48, "brain_mr": 220, "liver_ct": 360}[family] / 128

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.shared.data.phantoms.facts import Combination, held_out_of
-from models.shared.data.phantoms.generate import make, module_of, names
+from models.shared.data.phantoms.generate import drawer_of, make, names
 from models.shared.data.phantoms.records import Lesion, Marker, Phantom, PhantomBatch
 from models.shared.data.phantoms.splits import SPLITS, split_of, split_seeds
 from models.shared.data.phantoms.words import phrase
@@ -32,17 +32,17 @@ def families() -> tuple[str, ...]:
 
 def title(family: str) -> str:
     """What to call it on a screen: "breast-ultrasound-like phantom". Raises ValueError for an unknown family."""
-    return module_of(family).FAMILY.title
+    return drawer_of(family).FAMILY.title
 
 
 def classes(family: str) -> tuple[str, ...]:
     """The labels of a family, in the order of `PhantomBatch.labels`. Raises ValueError for an unknown family."""
-    return module_of(family).FAMILY.classes
+    return drawer_of(family).FAMILY.classes
 
 
 def held_out(family: str) -> frozenset[Combination]:
     """(side, zone, margin, density) of lesions that only the "unseen" split draws. Raises ValueError for an unknown family."""
-    return held_out_of(module_of(family).FAMILY)
+    return held_out_of(drawer_of(family).FAMILY)
 
 
 def sample(family: str, seed: int, *, size: int = 128, shortcut: float = 0.0, **want: object) -> Phantom:

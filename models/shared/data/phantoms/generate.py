@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import operator
 from collections.abc import Sequence
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from models.shared.data.phantoms.canvas import Dice, stream
 from models.shared.data.phantoms.facts import Facts, Family, check_wish, draw_facts
 from models.shared.data.phantoms.marks import draw_cue
 from models.shared.data.phantoms.records import Lesion, Mask, Phantom, PhantomBatch
-from models.shared.data.phantoms.scene import Rendered, Scene, compose
+from models.shared.data.phantoms.scene import Drawer, Rendered, Scene, compose
 from models.shared.data.phantoms.splits import split_of
 from models.shared.data.phantoms.words import captions
 
@@ -31,7 +31,7 @@ def names() -> tuple[str, ...]:
     return tuple(_TABLE)
 
 
-def module_of(name: str) -> ModuleType:
+def drawer_of(name: str) -> Drawer:
     """The file that draws a family. Raises ValueError for a name that is none."""
     if name not in _TABLE:
         raise ValueError(f"There is no phantom family {name!r}; choose one of {', '.join(_TABLE)}.")
@@ -40,8 +40,8 @@ def module_of(name: str) -> ModuleType:
 
 def make(name: str, seeds: Sequence[int], size: int, shortcut: float, want: dict[str, object]) -> PhantomBatch:
     """Phantoms of these seeds. Raises ValueError for anything out of range or a wish that cannot be met."""
-    module = module_of(name)
-    family: Family = module.FAMILY
+    drawer = drawer_of(name)
+    family = drawer.FAMILY
     size = _whole(size, "size")
     if not _SIZES[0] <= size <= _SIZES[1]:
         raise ValueError(f"A phantom of {size} pixels cannot be drawn; choose a size from {_SIZES[0]} to {_SIZES[1]}.")
@@ -57,7 +57,7 @@ def make(name: str, seeds: Sequence[int], size: int, shortcut: float, want: dict
     items: list[Phantom] = []
     for start in range(0, len(numbers), _CHUNK):
         part = slice(start, start + _CHUNK)
-        items += _draw(module, _TABLE[name], numbers[part], facts[part], images[part])
+        items += _draw(drawer, _TABLE[name], numbers[part], facts[part], images[part])
     return PhantomBatch(name, numbers, images, tuple(items), family.classes)
 
 
@@ -68,16 +68,15 @@ def _whole(value: object, what: str) -> int:
         raise ValueError(f"A phantom's {what} is a whole number, not {value!r}.") from None
 
 
-def _draw(module: ModuleType, key: int, seeds: tuple[int, ...], facts: tuple[Facts, ...], images: np.ndarray) -> list[Phantom]:
-    family: Family = module.FAMILY
+def _draw(drawer: Drawer, key: int, seeds: tuple[int, ...], facts: tuple[Facts, ...], images: np.ndarray) -> list[Phantom]:
+    family = drawer.FAMILY
     size = images.shape[-1]
     dice = Dice(seeds, key)
-    geometry = module.layout(dice)
-    scene = compose(family, module.box, module.home, module.allowed, geometry=geometry, facts=facts, dice=dice, size=size)
-    drawn: Rendered = module.render(scene, dice)
+    scene = compose(drawer, drawer.layout(dice), facts, dice, size)
+    drawn = drawer.render(scene, dice)
     images[:] = drawn.image
     lesions = _lesions(family, scene, drawn.masks)
-    return [_finish(module, seeds[i], facts[i], images[i], i, drawn, lesions[i]) for i in range(len(seeds))]
+    return [_finish(drawer, seeds[i], facts[i], images[i], i, drawn, lesions[i]) for i in range(len(seeds))]
 
 
 def _lesions(family: Family, scene: Scene, masks: Mask) -> list[tuple[Lesion, ...]]:
@@ -107,12 +106,10 @@ def _lesions(family: Family, scene: Scene, masks: Mask) -> list[tuple[Lesion, ..
     return [tuple(group) for group in found]
 
 
-def _finish(
-    module: ModuleType, seed: int, facts: Facts, image: np.ndarray, row: int, drawn: Rendered, lesions: tuple[Lesion, ...]
-) -> Phantom:
-    family: Family = module.FAMILY
+def _finish(drawer: Drawer, seed: int, facts: Facts, image: np.ndarray, row: int, drawn: Rendered, lesions: tuple[Lesion, ...]) -> Phantom:
+    family = drawer.FAMILY
     cue = draw_cue(image, family, facts.cue)
-    markers = (*module.marks(image, seed, lesions), *cue)
+    markers = (*drawer.marks(image, seed, lesions), *cue)
     np.clip(image, 0, 1, out=image)
     wording = captions(family, facts, lesions)
     first = lesions[0] if lesions else None

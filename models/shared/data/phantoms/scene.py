@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from models.shared.data.phantoms.canvas import Array, Dice
 from models.shared.data.phantoms.facts import Facts, Family, Spot
 from models.shared.data.phantoms.lesions import contours, find_room, polar
-from models.shared.data.phantoms.records import Mask
+from models.shared.data.phantoms.records import Lesion, Marker, Mask
 
 Geometry = dict[str, Array]
 """Name → (B, 1, 1): the numbers that place the anatomy."""
@@ -88,43 +89,63 @@ class Scene:
         return values[self.rows]
 
 
-def compose(
-    family: Family,
-    box: Callable[[str, str], tuple[float, float, float, float]],
-    home: Callable[[Geometry, Array, Array, Array], Array],
-    allowed: Callable[[Geometry, Spots, Array, Array], Mask],
-    *,
-    geometry: Geometry,
-    facts: tuple[Facts, ...],
-    dice: Dice,
-    size: int,
-) -> Scene:
+class Drawer(Protocol):
+    """What the file of a family offers. To add a family: write such a file and name it in `generate._TABLE`."""
+
+    FAMILY: Family
+
+    def layout(self, dice: Dice) -> Geometry:
+        """The numbers that place the anatomy."""
+
+    def box(self, side: str, zone: str) -> tuple[float, float, float, float]:
+        """Top, left, bottom, right in which the centre of a lesion is looked for."""
+
+    def home(self, g: Geometry, side: Array | float, y: Array, x: Array) -> Array:
+        """Positive inside the organ a lesion of that side lies in."""
+
+    def allowed(self, g: Geometry, spots: Spots, y: Array, x: Array) -> Mask:
+        """Whether a lesion may have its centre there."""
+
+    def render(self, scene: Scene, dice: Dice) -> Rendered:
+        """The picture with its masks."""
+
+    def marks(self, image: Array, seed: int, lesions: tuple[Lesion, ...]) -> tuple[Marker, ...]:
+        """Writes on one finished picture in place."""
+
+
+def compose(drawer: Drawer, geometry: Geometry, facts: tuple[Facts, ...], dice: Dice, size: int) -> Scene:
     """Places every lesion. A second or third lesion without room is left out; a first one always stays."""
     random, tries = dice.even(_MOST, 16), dice.even(_MOST, _CANDIDATES, 2)
-    placed = np.full((len(facts), _MOST, 3), -1, np.float32)  # y, x, radius
-    keep = np.zeros((len(facts), _MOST), bool)
+    placed = np.full((len(facts), _MOST, 3), -1, np.float32)  # y, x, radius; a radius below 0 means none
     for order in range(_MOST):
         rows = np.array([i for i, fact in enumerate(facts) if len(fact.spots) > order], np.int64)
-        if not rows.size:
-            continue
-        chosen = [facts[i].spots[order] for i in rows]
-        corners = np.array([box(spot.side, spot.zone) for spot in chosen], np.float32)
-        low, high = corners[:, None, :2], corners[:, None, 2:]
-        g = {name: value[rows] for name, value in geometry.items()}
-        spots = _as_arrays(family, chosen, [facts[i].kind.label for i in rows])
-        stretch = np.sqrt(np.array([spot.aspect for spot in chosen], np.float32))
-        radius = spots.radius[:, 0, 0]
-        place, room = find_room(
-            lambda y, x, g=g, spots=spots: home(g, spots.side, y, x),
-            lambda y, x, g=g, spots=spots: allowed(g, spots, y[..., None], x[..., None])[..., 0],
-            low + tries[rows, order] * (high - low),
-            (radius / stretch, radius * stretch),
-            placed[rows],
-        )
-        placed[rows, order, :2], placed[rows, order, 2] = place, radius
-        keep[rows, order] = room | (order == 0)
-        placed[rows[~keep[rows, order]], order, 2] = -1
-    return _assemble(geometry, facts, placed, keep, random, size)
+        if rows.size:
+            chosen = tuple(facts[i] for i in rows)
+            g = {name: value[rows] for name, value in geometry.items()}
+            found, room = _place(drawer, g, chosen, order, tries[rows, order], placed[rows])
+            found[~(room | (order == 0)), 2] = -1
+            placed[rows, order] = found
+    return _assemble(geometry, facts, placed, random, size)
+
+
+def _place(
+    drawer: Drawer, g: Geometry, facts: tuple[Facts, ...], order: int, tries: Array, others: Array
+) -> tuple[NDArray[np.float32], Mask]:
+    """(n, 3) y, x and radius of the n pictures' lesions of this order, and whether there was room for each, (n,)."""
+    chosen = [fact.spots[order] for fact in facts]
+    spots = _as_arrays(drawer.FAMILY, chosen, [fact.kind.label for fact in facts])
+    corners = np.array([drawer.box(spot.side, spot.zone) for spot in chosen], np.float32)
+    low, high = corners[:, None, :2], corners[:, None, 2:]
+    stretch = np.sqrt(np.array([spot.aspect for spot in chosen], np.float32))
+    radius = spots.radius[:, 0, 0]
+    place, room = find_room(
+        lambda y, x: drawer.home(g, spots.side, y, x),
+        lambda y, x: drawer.allowed(g, spots, y[..., None], x[..., None])[..., 0],
+        low + tries * (high - low),
+        (radius / stretch, radius * stretch),
+        others,
+    )
+    return np.concatenate([place, radius[:, None]], axis=1), room
 
 
 def _as_arrays(family: Family, spots: list[Spot], labels: list[str]) -> Spots:
@@ -139,8 +160,8 @@ def _as_arrays(family: Family, spots: list[Spot], labels: list[str]) -> Spots:
     )
 
 
-def _assemble(geometry: Geometry, facts: tuple[Facts, ...], placed: NDArray[np.float32], keep: Mask, random: Array, size: int) -> Scene:
-    rows, order = np.nonzero(keep)
+def _assemble(geometry: Geometry, facts: tuple[Facts, ...], placed: NDArray[np.float32], random: Array, size: int) -> Scene:
+    rows, order = np.nonzero(placed[:, :, 2] > 0)
     spots = tuple(facts[i].spots[j] for i, j in zip(rows, order, strict=True))
     aspect = np.array([spot.aspect for spot in spots], np.float32)
     centre, radius, own = placed[rows, order, :2], placed[rows, order, 2], random[rows, order]
