@@ -17,13 +17,14 @@ from models.shared.data import phantoms
 from models.shared.data.phantoms import facts, generate
 from models.shared.data.phantoms.canvas import stream
 
-FAMILIES = ("chest_xray", "breast_ultrasound", "brain_mr", "liver_ct")
 CLASSES = {
     "chest_xray": ("normal", "mass", "effusion", "pneumothorax-like"),
     "breast_ultrasound": ("normal", "benign-like", "malignant-like"),
     "brain_mr": ("none", "glioma-like", "meningioma-like", "pituitary-like"),
     "liver_ct": ("none", "cyst-like", "metastasis-like", "haemangioma-like"),
 }
+FAMILIES = tuple(CLASSES)
+FOV_MM = {"chest_xray": 380, "breast_ultrasound": 48, "brain_mr": 220, "liver_ct": 360}
 HOMES = {"chest_xray": "{side} lung", "breast_ultrasound": "breast tissue", "brain_mr": "brain", "liver_ct": "{side} lobe"}
 CLEAR = {"chest_xray": "normal", "breast_ultrasound": "normal", "brain_mr": "none", "liver_ct": "none"}
 N = 96
@@ -95,11 +96,7 @@ def test_a_batch_equals_single_phantoms_bit_for_bit(family, size):
         same(item, phantoms.sample(family, seed, size=size, shortcut=0.5))
     same(batch[0], batch[4])
     assert np.array_equal(batch.images[1], batch[1].image)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_different_seeds_give_different_pictures(drawn, family):
-    assert len({item.image.tobytes() for item in drawn[family]}) == N
+    assert len({item.image.tobytes() for item in batch}) == len(seeds) - 1
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -155,9 +152,7 @@ def test_chest_zones_are_thirds_of_the_lung(drawn):
 def test_sizes_in_millimetres_follow_from_the_mask(drawn, family):
     limits = generate.drawer_of(family).FAMILY.sizes_mm
     for item in drawn[family]:
-        assert item.spacing_mm == pytest.approx(
-            {"chest_xray": 380, "breast_ultrasound": 48, "brain_mr": 220, "liver_ct": 360}[family] / 128
-        )
+        assert item.spacing_mm == pytest.approx(FOV_MM[family] / 128)
         for lesion in item.lesions:
             measured = np.sqrt(lesion.mask.sum() * 4 / np.pi) * item.spacing_mm
             assert lesion.diameter_mm == pytest.approx(measured)
@@ -167,14 +162,11 @@ def test_sizes_in_millimetres_follow_from_the_mask(drawn, family):
                 assert low - item.spacing_mm <= measured <= high + item.spacing_mm
 
 
-@pytest.mark.parametrize("family", ["chest_xray"])
-def test_effusions_and_air_caps_grow_with_their_size_word(family):
+def test_effusions_and_air_caps_grow_with_their_size_word():
     for label in ("effusion", "pneumothorax-like"):
         for seed in range(5):
-            areas = [
-                phantoms.sample(family, seed, label=label, side="left", lesion_size=s).lesion_mask.sum()
-                for s in ("small", "medium", "large")
-            ]
+            grown = [phantoms.sample("chest_xray", seed, label=label, side="left", lesion_size=s) for s in ("small", "medium", "large")]
+            areas = [item.lesion_mask.sum() for item in grown]
             assert areas == sorted(areas)
             assert areas[0] > 60
 
@@ -213,7 +205,7 @@ def test_captions_hold_every_fact_in_several_wordings(drawn, family):
         for caption in item.captions:
             assert "  " not in caption
             assert " a a" not in caption.replace(" a ai", "")
-            assert all(word in caption for word in [item.family.split("_")[0]])
+            assert item.family.split("_")[0] in caption
             if not item.lesions:
                 assert any(word in caption for word in ("no ", "without "))
             for lesion in item.lesions:
@@ -223,23 +215,13 @@ def test_captions_hold_every_fact_in_several_wordings(drawn, family):
 
 
 def test_a_caption_and_a_phrase_written_out():
-    item = phantoms.sample(
-        "breast_ultrasound",
-        7,
-        label="malignant-like",
-        count=1,
-        side="left",
-        zone="middle",
-        lesion_size="small",
-        margin="spiculated",
-        density="hypoechoic",
-    )
+    wish = {"label": "malignant-like", "side": "left", "zone": "middle", "margin": "spiculated", "density": "hypoechoic"}
+    item = phantoms.sample("breast_ultrasound", 7, count=1, lesion_size="small", **wish)
     assert item.caption == ("breast ultrasound: one small hypoechoic spiculated lesion in the left middle zone with a shadow behind it")
     assert phantoms.phrase(item.lesions[0]) == "the small hypoechoic spiculated lesion in the left middle zone"
     assert item.lesions[0].echo == "hypoechoic"
-    two = phantoms.sample(
-        "chest_xray", 3, label="mass", count=2, lesion_size="small", zone="upper", side="right", density="dense", margin="smooth"
-    )
+    wish = {"label": "mass", "side": "right", "zone": "upper", "margin": "smooth", "density": "dense"}
+    two = phantoms.sample("chest_xray", 3, count=2, lesion_size="small", **wish)
     assert phantoms.phrase(two.lesions[0]) == "the small dense smooth nodule in the right upper zone"
     number = {("nodule", "nodule"): "two nodules", ("nodule", "mass"): "two lesions"}[tuple(item.kind for item in two.lesions)]
     assert two.caption.startswith(f"chest radiograph: {number}: a small dense smooth nodule in the right upper zone and a")
@@ -295,17 +277,11 @@ def test_held_out_combinations_appear_in_the_unseen_split_only(family):
     for position in range(4):  # every single value of a held-out combination is well known from training
         assert {combo[position] for combo in held} <= {combo[position] for combo in seen}
     plans, unseen = drawn_from("unseen", 600)
-    assert {(p.spots[0].side, p.spots[0].zone, p.spots[0].margin, p.spots[0].density) for p in plans} <= held
+    first = [p.spots[0] for p in plans]
+    assert {(spot.side, spot.zone, spot.margin, spot.density) for spot in first} <= held
     assert held <= set(unseen)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_placing_keeps_the_planned_facts_and_the_unseen_split_is_drawn(family):
-    batch = phantoms.batch(family, phantoms.split_seeds("unseen", 32), size=64)
-    held = phantoms.held_out(family)
-    for item in batch:
-        first = item.lesions[0]
-        assert (first.side, first.zone, first.margin, first.density) in held
+    for item in phantoms.batch(family, phantoms.split_seeds("unseen", 24), size=64):
+        assert tuple(item.findings[key] for key in ("side", "zone", "margin", "density")) in held
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -330,12 +306,10 @@ def test_the_shortcut_changes_only_the_cue(family):
     for seed in range(6):
         without, with_cue = phantoms.sample(family, seed), phantoms.sample(family, seed, shortcut=1.0)
         assert without.captions == with_cue.captions
-        top, left, bottom, right = next(m.box for m in with_cue.markers if m.kind == "cue")
+        top, _, bottom, _ = next(m.box for m in with_cue.markers if m.kind == "cue")
         differs = without.image != with_cue.image
         changed += differs.any()
-        differs[top:bottom, left:right] = False
-        # A shorter tag leaves the end of a longer one uncovered, in the same rows.
-        differs[top:bottom, :] = False
+        differs[top:bottom] = False  # whole rows: a shorter tag leaves the end of a longer one uncovered
         assert not differs.any()
     assert changed
 
@@ -354,10 +328,8 @@ def test_no_marker_but_the_cue_gives_the_class_away():
     for item in phantoms.batch("breast_ultrasound", range(400, 440), size=96):
         assert ("calipers" in {marker.kind for marker in item.markers}) == (item.seed % 4 == 0)
     for family in FAMILIES:
-        kinds = {
-            tuple((m.kind, m.text) for m in item.markers if m.kind != "cue") for item in phantoms.batch(family, range(0, 144, 12), size=64)
-        }
-        assert len(kinds) == 1  # every twelfth seed: same calipers, same probe name
+        every_twelfth = phantoms.batch(family, range(0, 144, 12), size=64)  # all with calipers, all with the same probe
+        assert len({tuple((m.kind, m.text) for m in item.markers if m.kind != "cue") for item in every_twelfth}) == 1
 
 
 @pytest.mark.parametrize(
@@ -411,9 +383,7 @@ def test_what_does_not_exist_is_refused_in_a_sentence(call, sentence):
 
 
 def test_an_empty_batch_is_empty():
-    batch = phantoms.batch("brain_mr", [])
-    assert len(batch) == 0
-    assert batch.images.shape == (0, 128, 128)
+    assert phantoms.batch("brain_mr", []).images.shape == (0, 128, 128)
 
 
 def test_importing_phantoms_loads_no_heavy_package():

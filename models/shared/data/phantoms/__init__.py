@@ -48,7 +48,9 @@ def held_out(family: str) -> frozenset[Combination]:
 def sample(family: str, seed: int, *, size: int = 128, shortcut: float = 0.0, **want: object) -> Phantom:
     """One phantom; ``image`` is (size, size) float32 in 0…1.
 
-    ``want`` fixes facts: label, count, side, zone, lesion_size, margin, density; all but label and count describe the first lesion. Raises ValueError in a plain sentence for what does not exist or does not go together.
+    ``want`` fixes facts: label, count, side, zone, lesion_size, margin, density; all but label and count describe the first lesion.
+    A second or third lesion for which the organ has no room is left out, so ``count`` is the most there will be. Raises ValueError in
+    a plain sentence for what does not exist or does not go together.
     """
     return make(family, (seed,), size, shortcut, want)[0]
 
