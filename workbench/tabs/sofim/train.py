@@ -8,12 +8,13 @@ import gradio as gr
 
 from models.shared.method import Method
 from models.sofim.arms import ARMS
-from models.sofim.tasks import TASKS, available
+from models.sofim.tasks import available
 from workbench.context import Context
 from workbench.parts.browser import log_slider, race_board
 from workbench.parts.training_panel import job_controls
 from workbench.tabs.sofim.cases import TRAIN
 from workbench.tabs.sofim.names import SOFIM_ARMS
+from workbench.tabs.sofim.train_table import OWN_TABLE, TITLE, own_table, part_of_config, shown, title_of
 
 
 def train(method: Method, context: Context, site: gr.Blocks) -> None:
@@ -22,12 +23,17 @@ def train(method: Method, context: Context, site: gr.Blocks) -> None:
     first = here[0]
     gr.Markdown(
         "Train a network on this machine. When it ends, or when you stop it, its weights are kept in your own workspace: "
-        "*Explore* asks it about held-out cases beside the shipped networks, and you can take the weights away.",
+        "*Explore* asks it about held-out cases beside the shipped networks (not for a table of your own), and you can take the weights away.",
         container=False,
     )
     with gr.Row():
         task = gr.Dropdown(
-            [(item.title, item.id) for item in here], value=first.id, label="Task", info=first.about, elem_id="sofim_train_task", scale=2
+            [*((item.title, item.id) for item in here), (TITLE, OWN_TABLE)],
+            value=first.id,
+            label="Task",
+            info=first.about,
+            elem_id="sofim_train_task",
+            scale=2,
         )
         arm = gr.Dropdown(
             [(arm.label, arm.id) for arm in ARMS.values()],
@@ -37,6 +43,7 @@ def train(method: Method, context: Context, site: gr.Blocks) -> None:
             elem_id="sofim_train_arm",
             scale=1,
         )
+    own = own_table(context)
     with gr.Row(equal_height=True):
         lr = log_slider("Learning rate η", 0.1, 0.0001, 10, info="Scales every step.", elem_id="sofim_train_lr")
         rho = log_slider(
@@ -47,16 +54,17 @@ def train(method: Method, context: Context, site: gr.Blocks) -> None:
     controls = job_controls("sofim_train", start_label="Start the training")
     board = race_board(elem_id="sofim_train_board")
 
-    def config(task: str, arm: str, lr: float, rho: float, steps: int, seed: int | None) -> dict[str, Any]:
+    def config(task: str, arm: str, lr: float, rho: float, steps: int, seed: int | None, path: str, label: str | None) -> dict[str, Any]:
         entry = {"id": arm, "lr": float(lr)} | ({"rho": float(rho)} if arm in SOFIM_ARMS else {})
-        return {"task": task, "arms": [entry], "steps": int(steps), "seeds": [int(seed or 0)]}
+        return {"task": task, "arms": [entry], "steps": int(steps), "seeds": [int(seed or 0)]} | part_of_config(task, path, label)
 
     controls.wire(
-        context, board, config=config, inputs=[task, arm, lr, rho, steps, seed], work=TRAIN,
-        title=lambda made: f"Training: {TASKS[made['task']].title} with {ARMS[made['arms'][0]['id']].label}",
+        context, board, config=config, inputs=[task, arm, lr, rho, steps, seed, own.path, own.label], work=TRAIN,
+        title=lambda made: f"Training: {title_of(made['task'])} with {ARMS[made['arms'][0]['id']].label}",
     )  # fmt: skip
     quick = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
-    task.change(lambda chosen: (gr.Dropdown(info=TASKS[chosen].about), TASKS[chosen].steps), task, [task, steps], **quick)
+    own.wire(task)
+    task.change(shown, task, [task, steps, own.panel], **quick)
     arm.change(_arm_defaults, arm, [arm, lr], **quick)
     site.load(controls.find_again(context, board, TRAIN), None, [board, controls.job], show_progress="hidden", api_visibility="private")
 
