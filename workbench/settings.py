@@ -60,6 +60,8 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=_default_home, description="folder of visitors' results and of running jobs")
     data: Path | None = Field(None, description="folder of the real image sets (read by the models' own data adapters)")
+    clip: str = Field("", description="which CLIP: small, an open_clip model with tag or file, or a file (read by the models)")
+    sam2: str = Field("", description="file or folder of SAM 2 weights (read by the models)")
 
     users: Annotated[tuple[tuple[str, SecretStr], ...], NoDecode] = Field(
         (), description="login, as name:password,name:password; none by default"

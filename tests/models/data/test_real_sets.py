@@ -146,6 +146,7 @@ def real(name: str, monkeypatch, **options: int) -> data.Dataset:
     return data.load(name, **options)
 
 
+@pytest.mark.slow
 def test_real_busi_has_the_published_counts_and_whole_groups(monkeypatch, parts):
     found = real("busi", monkeypatch, size=32)
     assert sum(len(part) for part in parts(found)) == 780
@@ -172,6 +173,7 @@ def test_real_busi_folder_has_its_fifty_pictures(monkeypatch):
     assert (found.masks.reshape(50, -1).any(axis=1) == (found.y < 2)).all()
 
 
+@pytest.mark.slow
 def test_real_isic_has_its_parts_and_masks(monkeypatch, parts):
     found = real("isic2018", monkeypatch, size=32)
     assert len(found.test) == 594

@@ -47,6 +47,7 @@ def test_an_unknown_name_of_the_room_is_an_attribute_error():
         _ = models.sofim.SOFIMM
 
 
+@pytest.mark.slow
 def test_the_cost_benchmark_writes_ratios_for_every_contender(tmp_path):
     out = tmp_path / "record.json"
     command = [sys.executable, "benchmarks/optimizer_step.py", "--million", "0.6", "--repeats", "2", "--threads", "1", "--out", str(out)]

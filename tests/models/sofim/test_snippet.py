@@ -27,6 +27,7 @@ class Box:
         return [{"do": "set", "arm": "sofim", "name": "lr", "value": 0.7}] if self.looks == 9 else []
 
 
+@pytest.mark.slow
 def test_the_program_prints_the_final_numbers_of_the_race_also_of_one_turned_in_flight(tmp_path):
     arms = [{"id": "sofim", "rho": 0.2}, {"id": "sgd_momentum", "lr": 1e6}, "lbfgs"]
     config = {"task": "breast_cancer_mlp", "arms": arms, "steps": 24, "eval_every": 8, "seeds": [1, 2], "device": "cpu"}
