@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import httpx
 import pytest
 
 from models.shared.data import table_example
@@ -77,3 +80,41 @@ def test_the_table_has_a_name_and_brings_its_own_steps():
 def test_programs_cannot_hand_in_a_file(task, settings):
     with pytest.raises(ValueError, match=r"Train drawer of the page|no setting called 'table'|no task called"):
         api.race_config(task, ["sofim"], 10, 1, settings)
+
+
+@pytest.fixture(scope="module")
+def ask(run_server):
+    """`ask(files)`: hands file records to the event of the upload button, as its page would, and gives the server's last word."""
+    here = run_server()
+    page = httpx.get(f"{here.url}/config").json()
+    button = next(part["id"] for part in page["components"] if part["props"].get("elem_id") == "sofim_own_file")
+    (event,) = [event["id"] for event in page["dependencies"] if button in event["inputs"]]
+
+    def hand_in(record):
+        sent = {"data": [record], "fn_index": event, "session_hash": "a-page", "trigger_id": button}
+        httpx.post(f"{here.url}/gradio_api/queue/join", json=sent).raise_for_status()
+        with httpx.stream("GET", f"{here.url}/gradio_api/queue/data?session_hash=a-page", timeout=30) as answer:
+            said = [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: ")]
+        return next(one for one in said if one["msg"] == "process_completed")
+
+    hand_in.url, hand_in.stderr = here.url, here.stderr
+    return hand_in
+
+
+def test_an_upload_is_read_and_its_contents_are_not_logged(ask):
+    content = "size,finding\n" + "\n".join(f"Zaphod {place % 25},{place % 2}" for place in range(60))
+    (path,) = httpx.post(f"{ask.url}/gradio_api/upload", files={"files": ("mine.csv", content)}).json()
+    done = ask({"path": path, "meta": {"_type": "gradio.FileData"}})
+    assert done["success"]
+    assert "mine.csv:</span> 60 rows, 2 columns" in json.dumps(done, ensure_ascii=False)
+    assert path not in json.dumps(done)
+    assert "Zaphod" not in json.dumps(done) + ask.stderr()
+
+
+def test_a_file_of_the_server_that_was_not_uploaded_is_not_read(ask, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_text("size,finding\n" + "\n".join(f"{place % 25},{place % 2}" for place in range(60)))
+    for path in (EXAMPLE, str(other)):
+        done = ask({"path": path, "meta": {"_type": "gradio.FileData"}})
+        assert not done["success"], path
+        assert "columns" not in json.dumps(done)

@@ -1,6 +1,7 @@
 """Train, the part for a table of one's own: upload, what is in it, which column is the label.
 
-The server's path of the upload stays in the page's state on the server: it neither goes to the browser nor is taken from there.
+The path that a training reads stands in the page's state on the server. It comes from the upload's event alone, where Gradio refuses every
+file that was not uploaded; a training is never handed a path by the browser.
 """
 
 from __future__ import annotations
@@ -34,8 +35,11 @@ class OwnTable:
     label: gr.Dropdown
     path: gr.State
 
-    def wire(self, task: gr.Dropdown) -> None:
+    def wire(self, task: gr.Dropdown, site: gr.Blocks) -> None:
         """A good upload becomes the chosen task; a bad one is answered with a sentence and changes no other setting."""
+        # Gradio refuses files that were not uploaded only once it takes itself for launched, and a mounted site never does by itself:
+        # without this, any text file of the server could be handed in by its path.
+        site.has_launched = True
         self.upload.upload(look, self.upload, [self.facts, self.path, self.label, task], concurrency_limit=1, **QUICK)
 
 
