@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 import gradio as gr
@@ -62,6 +61,9 @@ def build_site(context: Context, rooms: Sequence[Room]) -> gr.Blocks:
 
         site.unload(closed)
     site.queue(default_concurrency_limit=1, max_size=64)
+    # Gradio refuses client-sent paths of files that were never uploaded only once it takes itself for launched, and a mounted site never does
+    # by itself: without this, any text file of the server could be handed to an event by its path.
+    site.has_launched = True
     site.state_session_capacity = context.settings.session_capacity
     return site
 
@@ -69,7 +71,7 @@ def build_site(context: Context, rooms: Sequence[Room]) -> gr.Blocks:
 def _room(room: Room, context: Context, site: gr.Blocks) -> None:
     """The head of a room and its five drawers, in the order every room has."""
     method = room.method
-    html.show(f'<div class="lb-room"><h2>{escape(method.question)}</h2><p>{escape(method.summary)}</p></div>')
+    html.show(f'<div class="lb-room"><h2>{html.text(method.question)}</h2><p>{html.text(method.summary)}</p></div>')
     with gr.Tabs(elem_id=f"{method.id}_drawers"):
         for drawer in DRAWERS:
             with gr.Tab(drawer, id=f"{method.id}_{drawer.lower()}"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 from PIL import Image
@@ -24,13 +23,13 @@ def strip(
     rows: (network, its answer, probability it gives the true class in 0…1, right or not).
     """
     shown = (
-        f'<img src="{_png(picture)}" alt="{escape(caption)}" width="{SIDE_PX}" height="{SIDE_PX}">'
+        f'<img src="{_png(picture)}" alt="{html.text(caption)}" width="{SIDE_PX}" height="{SIDE_PX}">'
         if picture is not None
         else _bars(values)
     )
-    lines = [[escape(name), escape(answer), _meter(share), _verdict(right)] for name, answer, share, right in rows]
+    lines = [[html.text(name), html.text(answer), _meter(share), _verdict(right)] for name, answer, share, right in rows]
     table = html.table(["Answered by", "Answer", f"Probability given to the true class ({truth})", ""], lines)
-    return f'<div class="lb-strip"><figure>{shown}<figcaption>{escape(caption)}</figcaption></figure>{table}</div>'
+    return f'<div class="lb-strip"><figure>{shown}<figcaption>{html.text(caption)}</figcaption></figure>{table}</div>'
 
 
 def _verdict(right: bool) -> str:

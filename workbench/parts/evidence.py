@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -27,7 +26,9 @@ def evidence_drawer(
         card = read_card(method.card)
     except (FileNotFoundError, CheckpointRefused) as why:
         html.show(
-            html.card("No evidence yet", f"<p>{escape(str(why))}</p><p>Make it with <code>python -m models train {method.id}</code>.</p>")
+            html.card(
+                "No evidence yet", f"<p>{html.text(str(why))}</p><p>Make it with <code>python -m models train {method.id}</code>.</p>"
+            )
         )
         return
     tasks = _by_task(card)
@@ -38,7 +39,9 @@ def evidence_drawer(
         html.show(html.card(title, _task_table(measures, labels, lower_is_better), _footnote(measures)))
     if card.loses:
         html.show(html.card(f"Where {method.title} does not win", html.bullets(card.loses)))
-    html.show(html.card("The paper's own numbers", f"<p>{escape(paper_numbers)}</p>", f"<p><small>{escape(_citation(method))}</small></p>"))
+    html.show(
+        html.card("The paper's own numbers", f"<p>{html.text(paper_numbers)}</p>", f"<p><small>{html.text(_citation(method))}</small></p>")
+    )
     with gr.Accordion("How these numbers were made, and how to make them again", open=False):
         html.show(_how_made(method, card))
 
@@ -82,7 +85,7 @@ def _task_table(arms: dict[str, dict[str, Metric]], labels: Mapping[str, str], l
     }
     head = ["Method" if len(arms) > 1 else "", *(_heading(measure, arms, labels) for measure in measures)]
     order = sorted(arms, key=lambda arm: arm != "")
-    rows = [[escape(labels.get(arm, arm)), *(_cell(arms[arm].get(measure), best[measure]) for measure in measures)] for arm in order]
+    rows = [[html.text(labels.get(arm, arm)), *(_cell(arms[arm].get(measure), best[measure]) for measure in measures)] for arm in order]
     return html.table(head, rows, row_classes=["lb-own" if arm == "" else "" for arm in order])
 
 
@@ -122,7 +125,7 @@ def _footnote(arms: dict[str, dict[str, Metric]]) -> str:
     ways = "; ".join(dict.fromkeys(_way(metric.interval) for metric in metrics if metric.low < metric.high))
     counts = sorted({metric.n for metric in metrics})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-    small = f"Small figures: {escape(ways)}; " if ways else ""
+    small = f"Small figures: {html.text(ways)}; " if ways else ""
     return f"<p><small>{small}{n}. Bold: best of the column, whether or not the intervals overlap.</small></p>"
 
 
@@ -144,8 +147,8 @@ def _where_from(card: Card) -> str:
     )
     return html.card(
         "What was measured",
-        f"<p>{escape(card.notes)}</p>" if card.notes else "",
-        f"<p>Held-out results of the shipped checkpoint on: {escape(sets)}. Research use only; nothing here is evidence about patients.</p>",
+        f"<p>{html.text(card.notes)}</p>" if card.notes else "",
+        f"<p>Held-out results of the shipped checkpoint on: {html.text(sets)}. Research use only; nothing here is evidence about patients.</p>",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -21,7 +20,7 @@ def lesson(text: str) -> None:
 
 def deviations(method: Method) -> None:
     """What the paper leaves open and what was decided, with how well each point is supported."""
-    rows = [[escape(d.point), escape(d.decision), escape(d.why), html.badge(d.evidence)] for d in method.deviations]
+    rows = [[html.text(d.point), html.text(d.decision), html.text(d.why), html.badge(d.evidence)] for d in method.deviations]
     table = (
         html.table(["Open point", "Here", "Why", "Support"], rows)
         .replace("<td>", '<td class="lb-wrap">')
@@ -54,8 +53,8 @@ def _rows(results: Sequence[Any]) -> str:
     verdict = f'<p class="{"lb-good" if passed == len(results) else "lb-bad"}">{passed} of {len(results)} checks agree.</p>'
     rows = [
         [
-            f"{escape(str(result.oracle))}. {escape(result.name)}",
-            f'<span class="lb-wrap">{escape(result.meaning)}</span>',
+            f"{html.text(str(result.oracle))}. {html.text(result.name)}",
+            f'<span class="lb-wrap">{html.text(result.meaning)}</span>',
             f"{result.difference:.1e}",
             f"{result.tolerance:.0e}",
             '<span class="lb-good">agrees</span>' if result.passed else '<span class="lb-bad">differs</span>',

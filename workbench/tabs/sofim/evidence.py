@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -48,8 +47,8 @@ def _task(card: Card, task: str) -> str:
 def _row(row: dict[str, Any], targets: dict[str, float]) -> list[str]:
     setting = ", ".join(f"{name} {value:g}" for name, value in row["hyper"].items())
     cells = [
-        escape(row["label"]),
-        escape(setting),
+        html.text(row["label"]),
+        html.text(setting),
         f"{row['diverged_settings']} of {row['settings']}",
         f"{row['diverged_runs']} of {row['seeds']}",
     ]

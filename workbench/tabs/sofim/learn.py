@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import gradio as gr
@@ -65,7 +64,7 @@ def learn(method: Method, context: Context, site: gr.Blocks) -> None:
     lesson(PLAIN)
     step_curve(elem_id="sofim_step_curve")
     lesson(PLAIN_AFTER_PICTURE)
-    html.show(html.card("What could be read of the paper", f"<p>{escape(method.paper.read)}</p>"))
+    html.show(html.card("What could be read of the paper", f"<p>{html.text(method.paper.read)}</p>"))
     oracle_panel(method.id, _checks)
     deviations(method)
 

@@ -63,7 +63,7 @@ def train(method: Method, context: Context, site: gr.Blocks) -> None:
         title=lambda made: f"Training: {title_of(made['task'])} with {ARMS[made['arms'][0]['id']].label}",
     )  # fmt: skip
     quick = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
-    own.wire(task, site)
+    own.wire(task)
     task.change(shown, task, [task, steps, own.panel], **quick)
     arm.change(_arm_defaults, arm, [arm, lr], **quick)
     site.load(controls.find_again(context, board, TRAIN), None, [board, controls.job], show_progress="hidden", api_visibility="private")

@@ -7,7 +7,6 @@ file that was not uploaded; a training is never handed a path by the browser.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +34,8 @@ class OwnTable:
     label: gr.Dropdown
     path: gr.State
 
-    def wire(self, task: gr.Dropdown, site: gr.Blocks) -> None:
+    def wire(self, task: gr.Dropdown) -> None:
         """A good upload becomes the chosen task; a bad one is answered with a sentence and changes no other setting."""
-        # Gradio refuses files that were not uploaded only once it takes itself for launched, and a mounted site never does by itself:
-        # without this, any text file of the server could be handed in by its path.
-        site.has_launched = True
         self.upload.upload(look, self.upload, [self.facts, self.path, self.label, task], concurrency_limit=1, **QUICK)
 
 
@@ -69,14 +65,14 @@ def look(path: str | None) -> tuple[str, str, gr.Dropdown, Any]:
     try:
         facts = inspect(path or "")
     except DataDamaged as refused:
-        markup = f"<p class='lb-hint' role='alert'><span class='lb-bad'>Not taken:</span> {_text(str(refused))} All other settings are as they were.</p>"
+        markup = f"<p class='lb-hint' role='alert'><span class='lb-bad'>Not taken:</span> {html.text(str(refused))} All other settings are as they were.</p>"
         return markup, "", gr.Dropdown(choices=[], value=None, visible=False), gr.skip()
     name = Path(path).name
     notes = facts.notes or ("No column has to be left out.",)
     markup = (
-        f"<p class='lb-hint' role='status'><span class='lb-good'>{_text(name)}:</span> {facts.rows:,} rows, {facts.columns} columns. "
+        f"<p class='lb-hint' role='status'><span class='lb-good'>{html.text(name)}:</span> {facts.rows:,} rows, {facts.columns} columns. "
         "60 % of the rows are for training, 20 % for checking, 20 % for the test. Choose the column to learn, then start the training below.</p>"
-        + "".join(f"<p class='lb-hint'>{_text(note)}</p>" for note in notes)
+        + "".join(f"<p class='lb-hint'>{html.text(note)}</p>" for note in notes)
     )
     return (
         markup,
@@ -84,11 +80,6 @@ def look(path: str | None) -> tuple[str, str, gr.Dropdown, Any]:
         gr.Dropdown(choices=list(facts.label_candidates), value=facts.suggested_label, visible=True),
         OWN_TABLE,
     )
-
-
-def _text(words: str) -> str:
-    """Escaped also for a template of JavaScript, in which the markup ends up: there, a header with a backtick could run as a program."""
-    return escape(words).translate({ord(sign): f"&#{ord(sign)};" for sign in "`$\\{}"})
 
 
 def part_of_config(task: str, path: str, label: str | None) -> dict[str, str]:
