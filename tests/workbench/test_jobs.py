@@ -151,6 +151,7 @@ def test_a_job_that_does_not_listen_is_told_to_end(jobs, start, follow, wait_for
     assert (last.state, last.error, jobs.result(job.id)) == ("stopped", "", {})
 
 
+@pytest.mark.slow
 def test_a_job_that_ignores_even_that_is_killed(jobs, start, follow, wait_for, on_disk):
     job = start(jobs, "deaf", {"ignore_sigterm": True})
     (event,) = wait_for(lambda: jobs.events(job.id).events)

@@ -96,6 +96,7 @@ def test_nothing_is_started_on_a_full_disk(jobs, monkeypatch, start):
 # -- nobody watching --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_job_that_nobody_follows_ends_and_one_to_be_kept_goes_on(managers, start, wait_for):
     jobs = managers(lease_s=0.6)
     left, kept, followed = start(jobs, "forever"), start(jobs, "forever", keep=True), start(jobs, "forever", owner="bob")
@@ -147,6 +148,7 @@ def test_a_running_job_that_fills_the_workspace_is_stopped(managers, start, wait
     assert "workspace is full" in jobs.get(job.id).error
 
 
+@pytest.mark.slow
 def test_old_jobs_are_forgotten(managers, tmp_path, start, follow, wait_for):
     jobs = managers(max_age_s=1.0, lease_s=0.4)
     job, _ = follow(jobs, start(jobs, "count"))

@@ -94,6 +94,7 @@ def test_a_module_that_cannot_be_loaded_ahead_keeps_nobody_from_working(managers
     assert follow(jobs, start(jobs, "count"))[0].state == "done"
 
 
+@pytest.mark.slow
 def test_an_idle_server_sleeps(managers, monkeypatch, start, wait_for):
     rounds = []
     jobs = managers()

@@ -13,6 +13,8 @@ from gradio_client.exceptions import AppError
 
 from workbench.visitors import COOKIE
 
+pytestmark = pytest.mark.slow  # a real server of its own
+
 A, B = "a" * 32, "b" * 32
 LONG = {"task": "breast_cancer_mlp", "optimisers": ["sofim"], "steps": 20_000}
 

@@ -136,6 +136,7 @@ def test_nothing_of_a_training_tells_the_servers_folder(trained):
     assert json.loads((out / "config.json").read_text())["table"] == "biopsy_table.csv"
 
 
+@pytest.mark.slow
 def test_the_program_beside_the_table_prints_the_same_numbers(trained, tmp_path):
     out, events, source = trained
     text = (out / "reproduce.py").read_text()
