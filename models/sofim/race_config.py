@@ -122,18 +122,15 @@ def number(value: object, name: str, low: float, high: float, *, whole: bool = F
     """A finite number within [low, high] (a whole one if asked), or the sentence that says what was wrong."""
     kind = "a whole number" if whole else "a number"
     if not _plain_number(value) or (whole and value != int(value)):
-        raise ConfigRefused(f"{name} must be {kind}, but it is {str(value)[:40]!r}.")
+        raise ConfigRefused(f"{name} must be {kind}, but it is {'empty' if value is None else repr(str(value)[:40])}.")
     if not low <= value <= high:
         raise ConfigRefused(f"{name} must lie between {low:g} and {high:g}, but it is {value:g}.")
     return int(value) if whole else float(value)
 
 
-def hyper_value(arm_id: str, name: str, value: object) -> float:
-    """A hyper-parameter of an arm, checked for its name and its range."""
+def _checked(arm_id: str, name: str, value: object) -> float:
+    """The value within its range; the sentence of a refusal begins with the name that programs use."""
     arm = ARMS[arm_id]
-    known = [hyper.name for hyper in arm.hypers]
-    if name not in known:
-        raise ConfigRefused(f"{arm.label} has no setting called {str(name)[:40]!r}; it has {', '.join(known)}.")
     if name in WHOLE:
         return float(number(value, f"{name} of {arm.label}", 1, WHOLE[name], whole=True))
     checked = number(value, f"{name} of {arm.label}", 0.0, 1e6)
@@ -142,6 +139,19 @@ def hyper_value(arm_id: str, name: str, value: object) -> float:
     if name in ("lr", "rho") and checked == 0:
         raise ConfigRefused(f"{name} of {arm.label} must be above 0.")
     return checked
+
+
+def hyper_value(arm_id: str, name: str, value: object) -> float:
+    """A hyper-parameter of an arm, checked for its name and its range; a refusal also says what the setting is called on the page."""
+    arm = ARMS[arm_id]
+    known = [hyper.name for hyper in arm.hypers]
+    if name not in known:
+        raise ConfigRefused(f"{arm.label} has no setting called {str(name)[:40]!r}; it has {', '.join(known)}.")
+    label = next(hyper.label for hyper in arm.hypers if hyper.name == name)
+    try:
+        return _checked(arm_id, name, value)
+    except ConfigRefused as refused:
+        raise ConfigRefused(f"{str(refused).removesuffix('.')} (on the page: {label}).") from None
 
 
 def _entries(listed: object, task: Task) -> tuple[Entry, ...]:

@@ -11,12 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from models.sofim.checks import Check
 
 Vector = np.ndarray
 """float64, shape (d,)."""
@@ -74,10 +70,3 @@ def run(
         w = w - delta - eta * weight_decay * w
         history.append(Step(t, g, M, M_hat, F, delta, w))
     return history
-
-
-def checks() -> list[Check]:
-    """The live checks of the Learn drawer: this oracle and the laws of spec §8 against the real optimiser, under a second in all."""
-    from models.sofim.checks import checks as run_laws
-
-    return run_laws()

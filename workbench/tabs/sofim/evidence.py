@@ -31,7 +31,8 @@ def _tuning(card: Card) -> str:
     parts = [_task(card, task) for task in tasks]
     words = (
         "Every optimiser was searched over the same number of settings, each run once with a seed that no reported run uses; the best was then run "
-        "with each reported seed. Seconds are of this one machine. Words of memory are counted from the update rule, not measured."
+        "with each reported seed. These figures were recorded when the study was run; the evaluate command computes the tables above again, not these. "
+        "Seconds are of that one machine. Words of memory are counted from the update rule, not measured."
     )
     return f"<p class='lb-hint'>{words}</p>" + "".join(parts)
 

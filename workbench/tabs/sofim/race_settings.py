@@ -11,6 +11,7 @@ import gradio as gr
 
 from models.shared.method import Method
 from models.sofim.arms import ARMS, Arm, defaults
+from models.sofim.race_config import read
 from models.sofim.tasks import TASKS, Task, available
 from workbench.parts.browser import log_slider
 from workbench.tabs.sofim import recorded
@@ -119,7 +120,7 @@ def _of_task(task_id: str) -> list[Any]:
 
 
 def race_config(task: str, arms: list[str], tuned: Mapping[str, Mapping[str, float]], *values: Any) -> dict[str, Any]:
-    """The race's configuration; `values` are those of `Settings.inputs` after `tuned`. Wrong ones are refused by the race, with a sentence."""
+    """The race's configuration; `values` are those of `Settings.inputs` after `tuned`. Raises ValueError with a sentence."""
     if not arms:
         raise ValueError("Choose at least one optimiser to race.")
     lr, rho, beta, batch, steps, seeds, pace, loss, accuracy, *rates = values
@@ -127,7 +128,7 @@ def race_config(task: str, arms: list[str], tuned: Mapping[str, Mapping[str, flo
     shown = {arm: _of_variant(arm, knobs, tuned) for arm in SOFIM_ARMS}
     shown |= {arm.id: {**tuned.get(arm.id, {}), "lr": rate} for arm, rate in zip(OTHERS, rates, strict=True)}
     targets = {"train_loss": loss or None, "test_loss": TASKS[task].targets["test_loss"], "test_accuracy": accuracy or None}
-    return {
+    made = {
         "task": task,
         "arms": [{"id": arm, **shown[arm]} for arm in ARMS if arm in arms],
         "batch": int(batch),
@@ -136,6 +137,8 @@ def race_config(task: str, arms: list[str], tuned: Mapping[str, Mapping[str, flo
         "targets": targets,
         "pace": pace,
     }
+    read(made)  # before a race that is going is given up for this one
+    return made
 
 
 def _of_variant(arm: str, knobs: Mapping[str, float], tuned: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

@@ -8,6 +8,7 @@ import gradio as gr
 
 from models.shared.method import Method
 from models.sofim.arms import ARMS
+from models.sofim.race_config import read
 from models.sofim.tasks import available
 from workbench.context import Context
 from workbench.parts.browser import log_slider, race_board
@@ -56,7 +57,9 @@ def train(method: Method, context: Context, site: gr.Blocks) -> None:
 
     def config(task: str, arm: str, lr: float, rho: float, steps: int, seed: int | None, path: str, label: str | None) -> dict[str, Any]:
         entry = {"id": arm, "lr": float(lr)} | ({"rho": float(rho)} if arm in SOFIM_ARMS else {})
-        return {"task": task, "arms": [entry], "steps": int(steps), "seeds": [int(seed or 0)]} | part_of_config(task, path, label)
+        made = {"task": task, "arms": [entry], "steps": int(steps), "seeds": [int(seed or 0)]} | part_of_config(task, path, label)
+        read(made)  # before a training that is going is given up for this one
+        return made
 
     controls.wire(
         context, board, config=config, inputs=[task, arm, lr, rho, steps, seed, own.path, own.label], work=TRAIN,
