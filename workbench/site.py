@@ -17,8 +17,18 @@ from workbench.parts.theme import theme
 __all__ = ["BUNDLE", "DRAWERS", "build_site", "bundle", "head", "theme"]
 
 DRAWERS = ("Explore", "Compare", "Evidence", "Train", "Learn")
-STYLE, BUNDLE = "lightbox.css", "lightbox.js"
-SCRIPTS = ("core.js", "controls.js", "plot.js", "race.js", "landscape.js", "heatmap.js", "stepcurve.js")
+STYLES, BUNDLE = ("lightbox.css", "rooms.css"), "lightbox.js"
+SCRIPTS = (
+    "core.js",
+    "controls.js",
+    "plot.js",
+    "race.js",
+    "landscape.js",
+    "heatmap.js",
+    "stepcurve.js",
+    "patchgrid.js",
+    "charts.js",
+)
 
 _MARK = (
     '<svg viewBox="0 0 34 34" aria-hidden="true"><rect x="1" y="1" width="32" height="32" rx="7" fill="#171a1e"/>'
@@ -34,16 +44,19 @@ def bundle(static: Path) -> bytes:
 
 
 def head(static: Path) -> str:
-    """Style sheet and script for the page's head; the hash in each address lets browsers keep a file for good.
+    """Style sheets and script for the page's head; the hash in each address lets browsers keep a file for good.
 
-    The style sheet is linked and not handed to Gradio, which rewrites selectors and loses some media rules.
+    Style sheets are linked and not handed to Gradio, which rewrites selectors and loses some media rules.
     """
-    style, script = ((static / STYLE).read_bytes(), bundle(static))
-    mark = [hashlib.sha256(content).hexdigest()[:12] for content in (style, script)]
+    styles = "".join(f'<link rel="stylesheet" href="lightbox/static/{name}?{_mark_of((static / name).read_bytes())}">' for name in STYLES)
     return (
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="stylesheet" href="lightbox/static/{STYLE}?{mark[0]}"><script src="lightbox/{BUNDLE}?{mark[1]}"></script>'
+        f'{styles}<script src="lightbox/{BUNDLE}?{_mark_of(bundle(static))}"></script>'
     )
+
+
+def _mark_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def build_site(context: Context, rooms: Sequence[Room]) -> gr.Blocks:

@@ -17,7 +17,7 @@ def _drawn(function: str, value: Any = "", **props: Any) -> gr.HTML:
     # The script file may arrive after this component: wait for it. The event names stand here in quotes, because Gradio offers a listener
     # only for names it finds in the script.
     script = (
-        "const on = ['ended', 'moved', 'released'], host = element.querySelector('.lb-host') || element;"
+        "const on = ['ended', 'moved', 'released', 'opened', 'chosen', 'settled', 'prompted', 'edited', 'toggled', 'changed'], host = element.querySelector('.lb-host') || element;"
         f"const begin = () => (window.Lightbox && window.Lightbox.{function} ? window.Lightbox.{function}(host, props, watch, trigger) : setTimeout(begin, 15));"
         "begin();"
     )
