@@ -28,6 +28,11 @@ SCRIPTS = (
     "stepcurve.js",
     "patchgrid.js",
     "charts.js",
+    "imageinput.js",
+    "masks.js",
+    "promptstate.js",
+    "promptview.js",
+    "promptcanvas.js",
 )
 
 _MARK = (
