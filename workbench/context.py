@@ -1,4 +1,4 @@
-"""What every tab is handed: the settings, the jobs, the open pages and the device. Made once per server."""
+"""What every tab is handed: the settings, the jobs, the pictures, the open pages and the device. Made once per server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import workbench
 from models.shared.checkpoints import CheckpointRefused, read_card
 from models.shared.method import Method, methods
 from workbench.jobs import Job, JobManager, JobNotFound
+from workbench.pictures import Pictures
 from workbench.visitors import Pages, visitor_of
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ class Context:
     jobs: JobManager
     pages: Pages = field(default_factory=Pages)
     device: str = "not known yet"  # filled in once torch is loaded
+    pictures: Pictures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pictures = Pictures(self.settings.home / "pictures", idle_s=2.0 * self.settings.delete_cache_s)
 
     @classmethod
     def open(cls, settings: Settings) -> Context:
@@ -88,6 +93,7 @@ class Context:
     def close(self) -> None:
         """Let go of the workspace; jobs that were told to go on do."""
         self.jobs.close()
+        self.pictures.close()
 
 
 def _hash(method: Method) -> str | None:

@@ -22,7 +22,7 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 import workbench
-from workbench import headers, job_routes
+from workbench import headers, job_routes, picture_routes
 from workbench.catalogue import rooms
 from workbench.context import Context
 from workbench.site import BUNDLE, build_site, bundle, head, theme
@@ -55,7 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_api_route(f"/lightbox/{BUNDLE}", lambda: script)
     app.mount("/lightbox/static", StaticFiles(directory=STATIC), name="static")
     site = build_site(context, rooms())
-    app.include_router(job_routes.router(context, lambda request: _signed_in(app, settings, request)))
+    for routes in (job_routes, picture_routes):
+        app.include_router(routes.router(context, lambda request: _signed_in(app, settings, request)))
     return gr.mount_gradio_app(
         app,
         site,
