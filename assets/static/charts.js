@@ -14,12 +14,13 @@
   const numbers = (summary, head, rows) => el("details", { class: "lb-notes" }, el("summary", {}, summary), el("div", { class: "lb-table", tabindex: "0", role: "region", "aria-label": summary }, el("table", {}, el("thead", {}, el("tr", {}, ...head.map((h) => el("th", { scope: "col" }, h)))), el("tbody", {}, ...rows.map(([name, ...cells]) => el("tr", {}, el("th", { scope: "row" }, name), ...cells.map((c) => el("td", {}, c))))))));
   L.ramp = (t) => { const RAMP = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [253, 231, 37]], u = Math.min(0.9999, Math.max(0, t)) * (RAMP.length - 1), i = Math.floor(u), f = u - i; return RAMP[i].map((c, j) => Math.round(c + (RAMP[i + 1][j] - c) * f)); };
 
-  /* A chart is a function draw(root, data); it is drawn again when Python sends data and dyed again when the page turns dark or light. */
+  /* A chart is a function draw(root, data); it is drawn again when Python sends data and dyed again when the page turns dark or light. With
+     props.asks it fires "opened" once it is on screen, so that what nobody looks at is never computed. */
   const chart = (name, draw) => {
-    L[name] = (element, props, watch) => {
+    L[name] = (element, props, watch, trigger) => {
       const root = el("div", { class: "lb-chart", "data-chart": name }); element.replaceChildren(root);
       const show = () => { const data = props.data || {}; draw(root, data); if (data.seq !== undefined) root.dataset.seq = data.seq; };
-      watch("data", show); L.onTheme(() => redye(root)); show();
+      watch("data", show); L.onTheme(() => redye(root)); show(); if (props.asks) trigger("opened");
     };
   };
   const heading = (data) => [data.title ? el("h4", { class: "lb-chart-title" }, data.title) : null, data.about ? el("p", { class: "lb-hint" }, data.about) : null].filter(Boolean);
@@ -63,7 +64,7 @@
     root.replaceChildren(...heading(data), legend, el("div", { class: "lb-boxes" }, ...rows, ticks), numbers("The same as numbers", ["", "Median", "Lower quartile", "Upper quartile", "Lowest", "Highest", ...marks.map((m) => m.label)], table));
   });
 
-  /* data: {title, about, items: [{label, value, low, high, unit, text, colour, marks: [{value, label}]}]}. */
+  /* data: {title, about, items: [{label, value, low, high, unit, text, colour, marks: [{value, label}]}], table: {title, head, rows}}. */
   chart("gauges", (root, data) => {
     if (!data.items || !data.items.length) { root.replaceChildren(...heading(data), nothing(data)); return; }
     root.replaceChildren(...heading(data), ...data.items.map((item) => {
@@ -71,7 +72,7 @@
       const marks = (item.marks || []).map((m) => { const e = el("em", { title: `${m.label}: ${L.num(m.value)}` }, el("small", {}, m.label)); e.style.left = span(m.value, lo, hi); return e; });
       const over = item.value > hi ? " (beyond the scale)" : "";
       return el("div", { class: `lb-gauge${marks.length ? " lb-marked" : ""}` }, el("span", { class: "lb-gauge-label" }, item.label), el("div", { class: "lb-gauge-track", role: "meter", "aria-label": item.label, "aria-valuemin": lo, "aria-valuemax": hi, "aria-valuenow": Math.min(hi, Math.max(lo, item.value)), "aria-valuetext": words + over }, fill, ...marks), el("b", {}, words));
-    }));
+    }), ...(data.table ? [numbers(data.table.title, data.table.head, data.table.rows)] : []));
   });
 
   /* data: {title, about, series: [{label, colour, shape}], points: [{x, y, series, name, tag}], links: [[from, to]], xLabel, yLabel}. Equal scale on both axes. */

@@ -1,5 +1,5 @@
 /* A picture under a grid of patches, each shown or hidden: by click, by dragging, by keyboard, by a share and a roll of the dice.
-   props.picture = {id, url, rows, columns, alt}; props.mask = {keep | ratio, n} is Python's own choice (n: a number that changes); props.label says what the grid is; props.file names saved pictures.
+   props.picture = {id, url, place: [left, top, width, height] of the whole picture in shares of the grid, seen: what the network sees, rows, columns, alt}; props.mask = {keep | ratio, n} is Python's own choice (n: a number that changes); props.label says what the grid is; props.file names saved pictures.
    The value for Python is {picture, keep, way, seq}. Fires "opened" when first on screen without a picture, "chosen" while the mask changes
    (at most every EVERY_MS, the newest wins), "settled" once it has rested. The drawing itself never waits for the server. */
 (() => {
@@ -28,12 +28,12 @@
     const share = el("input", { type: "range", min: 0, max: 1, step: 1, value: 0 }), button = (text, title, f) => { const b = el("button", { type: "button", class: "lb-small", title }, text); b.onclick = f; return b; };
     let rows = 0, columns = 0, kept = new Uint8Array(0), cells = [], thrown = 1, way = "random", at = 0, seq = 0, past = [], future = [], wanted = props.mask && props.mask.ratio;
     const undo = button("Undo", "Undo (U)", () => travel(past, future)), redo = button("Redo", "Redo (Y)", () => travel(future, past));
-    const looks = L.segment("How hidden patches look", [["grey", "Greyed"], ["gone", "Gone"], ["bare", "Seen through"]], "grey", (key) => { stage.dataset.look = key; });
+    const looks = L.segment("How hidden patches look", [["grey", "Greyed out"], ["gone", "As it was seen"], ["bare", "Whole picture"]], "grey", (key) => { stage.dataset.look = key; source(); });
     const ways = L.segment("How patches are chosen", [["random", "Random"], ["block", "Block"]], way, (key) => { way = key; roll(); });
     const root = el("div", { class: "lb-patches" }, stage,
       el("label", { class: "lb-tools" }, el("span", {}, "Hidden share"), share, count),
       el("div", { class: "lb-tools" }, ways, button("Roll again", "Another mask with as many hidden patches (R)", () => roll()), undo, redo, button("Show all", "Hide nothing (A)", () => all()), button("Swap", "Show what is hidden and hide what is shown (I)", () => swap())),
-      el("div", { class: "lb-tools" }, el("span", {}, "Hidden patches"), looks, button("Save picture (PNG)", "The picture with its hidden patches greyed out", () => save())), el("details", { class: "lb-notes" }, el("summary", {}, "With the keyboard or by touch"), hint, el("p", { class: "lb-hint" }, "A tap or click turns one patch over; dragging paints further patches the same way as the first.")));
+      el("div", { class: "lb-tools" }, el("span", {}, "Show"), looks, button("Save picture (PNG)", "The picture with its hidden patches greyed out", () => save())), el("details", { class: "lb-notes" }, el("summary", {}, "With the keyboard or by touch"), hint, el("p", { class: "lb-hint" }, "A tap or click turns one patch over; dragging paints further patches the same way as the first.")));
     element.replaceChildren(root); stage.dataset.look = "grey"; cells_box.setAttribute("aria-label", props.label);
 
     /* ---- what Python hears */
@@ -93,7 +93,7 @@
       if (go) { e.preventDefault(); go(); }
     };
 
-    const save = () => L.savePng([asCanvas(image, rows, columns, kept)], `${props.file}.png`, `Lightbox · ${count.textContent} hidden · ${new Date().toISOString().slice(0, 16).replace("T", " ")} · research use only`);
+    const save = () => L.savePng([asCanvas(stage, image, rows, columns, kept)], `${props.file}.png`, `Lightbox · ${count.textContent} hidden · ${new Date().toISOString().slice(0, 16).replace("T", " ")} · research use only`);
 
     /* ---- what Python sends */
     const build = () => {
@@ -103,9 +103,14 @@
       share.max = rows * columns; kept = new Uint8Array(rows * columns).fill(1);
     };
     const take = (mask) => { wanted = mask.ratio ?? wanted; put(mask.keep ? Uint8Array.from(kept, (_, i) => +mask.keep.includes(i)) : hide(Math.round(wanted * rows * columns))); };
+    const source = () => { // the picture as it came, moved so that the grid lies on what the network sees of it; or that itself
+      const p = props.picture, small = stage.dataset.look === "gone" && p.seen, src = small ? p.seen : p.url, [x, y, w, h] = small ? [0, 0, 1, 1] : p.place;
+      Object.assign(image.style, { left: `${100 * x}%`, top: `${100 * y}%`, width: `${100 * w}%`, height: `${100 * h}%` });
+      if (src && image.getAttribute("src") !== src) image.src = src;
+    };
     const picture = () => {
       const p = props.picture; if (!p || !p.url) return;
-      image.src = p.url; image.alt = p.alt || ""; root.hidden = false;
+      source(); image.alt = p.alt || ""; root.hidden = false;
       if (p.rows !== rows || p.columns !== columns) { [rows, columns] = [p.rows, p.columns]; build(); take({ ratio: wanted ?? 0 }); } else send();
     };
     watch("picture", picture);
@@ -116,10 +121,11 @@
   };
 
   /* The picture with its hidden patches greyed out, for saving. */
-  const asCanvas = (image, rows, columns, kept) => {
-    const side = 720, c = el("canvas", { width: side, height: Math.round((side * rows) / columns) }), g = c.getContext("2d"), w = side / columns;
-    g.imageSmoothingEnabled = image.naturalWidth > side; g.drawImage(image, 0, 0, c.width, c.height); g.fillStyle = "rgba(112, 112, 112, .82)";
-    kept.forEach((k, i) => { if (!k) g.fillRect((i % columns) * w, Math.floor(i / columns) * w, w, w); });
+  const asCanvas = (stage, image, rows, columns, kept) => {
+    const side = 720, c = el("canvas", { width: side, height: Math.round((side * rows) / columns) }), g = c.getContext("2d"), w = side / columns, k = side / stage.clientWidth;
+    g.fillStyle = "#000"; g.fillRect(0, 0, c.width, c.height);
+    g.drawImage(image, image.offsetLeft * k, image.offsetTop * k, image.offsetWidth * k, image.offsetHeight * k); g.fillStyle = "rgba(112, 112, 112, .82)";
+    kept.forEach((shown, i) => { if (!shown) g.fillRect((i % columns) * w, Math.floor(i / columns) * w, w, w); });
     return c;
   };
 })();

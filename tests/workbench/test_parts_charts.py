@@ -74,18 +74,20 @@ def test_the_grid_starts_with_a_share_and_without_a_picture():
     grid = patch_grid(label="Patches", file="lightbox", ratio=0.5, elem_id="grid")
     assert grid.props["mask"] == {"ratio": 0.5, "n": 0}
     assert grid.props["picture"] == {}
-    assert picture(id="p", url="data:,", rows=8, columns=7, alt="a scan") == {
-        "id": "p",
-        "url": "data:,",
-        "rows": 8,
-        "columns": 7,
-        "alt": "a scan",
-    }
+
+
+def test_the_picture_is_moved_so_that_the_grid_lies_on_what_the_network_sees():
+    whole = picture(id="p", url="data:,", rows=8, columns=7, alt="a scan", size=(40, 80))
+    assert whole == {"id": "p", "url": "data:,", "place": [0, 0, 1, 1], "seen": "", "rows": 8, "columns": 7, "alt": "a scan"}
+    padded = picture(id="p", url="", rows=8, columns=8, alt="", size=(40, 80), box=(-20, 0, 60, 80))
+    assert padded["place"] == [0, 0.25, 1, 0.5]  # black above and below
+    cropped = picture(id="p", url="", rows=8, columns=8, alt="", size=(40, 80), box=(0, 20, 40, 60))
+    assert cropped["place"] == [-0.5, 0, 2, 1]  # left and right stand out
 
 
 def test_a_mask_is_read_in_rising_order_each_patch_once():
-    assert read_mask({"picture": "p", "keep": [5, 0, 5, 63], "seq": 3}, 64) == Mask("p", (0, 5, 63), 3)
-    assert read_mask({"picture": "p", "keep": [], "seq": 0}, 64) == Mask("p", (), 0)
+    assert read_mask({"picture": "p", "keep": [5, 0, 5, 63], "seq": 3}, 64) == Mask("p", (0, 5, 63), "random", 3)
+    assert read_mask({"picture": "p", "keep": [], "way": "block", "seq": 0}, 64) == Mask("p", (), "block", 0)
 
 
 @pytest.mark.parametrize("value", [None, "", {}, {"keep": [1]}, [1, 2]])

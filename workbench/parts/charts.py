@@ -5,6 +5,8 @@ Each chart is a component and a function that makes its data:
     bars = probability_bars(elem_id="promim_bars")
     return gr.HTML(data=bars_data(["cyst", "mass"], [Series("CLIP", 0, [0.2, 0.8])], title="What each method says"))
 
+`empty` is said until data come. A chart that `asks` fires `opened` when it is first on screen, so that nothing is computed that nobody sees.
+
 Every chart carries its numbers as text beside the drawing. Numbers are cut to what a screen shows. Names may come from people: the browser
 puts them in as text. Colours are places in the page's colour-blind-safe set (`L.colour` in core.js), the same in all charts of a tab.
 """
@@ -97,9 +99,9 @@ class Heat:
     note: str = ""
 
 
-def probability_bars(*, elem_id: str) -> gr.HTML:
+def probability_bars(*, elem_id: str, empty: str = "", asks: bool = False) -> gr.HTML:
     """A table of bars, one row a class, one column a series; update with `gr.HTML(data=bars_data(…))`."""
-    return _chart("probabilityBars", elem_id)
+    return _chart("probabilityBars", elem_id, empty, asks)
 
 
 def bars_data(
@@ -122,9 +124,9 @@ def bars_data(
     return data if seq is None else data | {"seq": seq}
 
 
-def box_plot(*, elem_id: str) -> gr.HTML:
+def box_plot(*, elem_id: str, empty: str = "", asks: bool = False) -> gr.HTML:
     """Boxes from quartile to quartile with every value as a dot; update with `gr.HTML(data=boxes_data(…))`."""
-    return _chart("boxPlot", elem_id)
+    return _chart("boxPlot", elem_id, empty, asks)
 
 
 def boxes_data(
@@ -149,13 +151,20 @@ def boxes_data(
     return _named(title, about, empty) | {"rows": made, "low": low, "high": high, "unit": unit, "values_title": values_title}
 
 
-def gauges(*, elem_id: str) -> gr.HTML:
+def gauges(*, elem_id: str, empty: str = "", asks: bool = False) -> gr.HTML:
     """Values on scales; update with `gr.HTML(data=gauges_data(…))`."""
-    return _chart("gauges", elem_id)
+    return _chart("gauges", elem_id, empty, asks)
 
 
-def gauges_data(items: Sequence[Gauge], *, title: str = "", about: str = "", empty: str = "") -> dict[str, Any]:
-    """The gauges from top to bottom."""
+def gauges_data(
+    items: Sequence[Gauge],
+    *,
+    title: str = "",
+    about: str = "",
+    table: tuple[str, Sequence[str], Sequence[Sequence[str]]] | None = None,
+    empty: str = "",
+) -> dict[str, Any]:
+    """The gauges from top to bottom. table: (title, heading, rows) of text to fold out below them; the first cell of a row is its name."""
     made = [
         {
             "label": item.label, "value": _number(item.value), "low": item.low, "high": item.high, "unit": item.unit, "text": item.text,
@@ -163,12 +172,13 @@ def gauges_data(items: Sequence[Gauge], *, title: str = "", about: str = "", emp
         }
         for item in items
     ]  # fmt: skip
-    return _named(title, about, empty) | {"items": made}
+    folded = table and {"title": table[0], "head": list(table[1]), "rows": [list(row) for row in table[2]]}
+    return _named(title, about, empty) | {"items": made, "table": folded}
 
 
-def scatter(*, elem_id: str) -> gr.HTML:
+def scatter(*, elem_id: str, empty: str = "", asks: bool = False) -> gr.HTML:
     """Points in a plane, with equal scale on both axes; update with `gr.HTML(data=scatter_data(…))`."""
-    return _chart("scatter", elem_id)
+    return _chart("scatter", elem_id, empty, asks)
 
 
 def scatter_data(
@@ -190,9 +200,9 @@ def scatter_data(
     return _named(title, about, empty) | {"series": kinds, "points": made} | axes
 
 
-def heat_overlay(*, elem_id: str) -> gr.HTML:
+def heat_overlay(*, elem_id: str, empty: str = "", asks: bool = False) -> gr.HTML:
     """Heat maps over one picture, side by side; update with `gr.HTML(data=heats_data(…))`."""
-    return _chart("heatOverlay", elem_id)
+    return _chart("heatOverlay", elem_id, empty, asks)
 
 
 def heats_data(
@@ -216,8 +226,8 @@ def _panel(heat: Heat) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _chart(function: str, elem_id: str) -> gr.HTML:
-    return _drawn(function, data={}, elem_id=elem_id)
+def _chart(function: str, elem_id: str, empty: str, asks: bool) -> gr.HTML:
+    return _drawn(function, data={"empty": empty}, asks=asks, elem_id=elem_id)
 
 
 def _named(title: str, about: str, empty: str) -> dict[str, Any]:

@@ -20,11 +20,16 @@ from workbench.parts.browser import _drawn
 
 @dataclass(frozen=True)
 class Mask:
-    """What the browser says: the picture it shows, the patches left visible in rising order, and a number that grows with every change."""
+    """What the browser says."""
 
     picture: str
+    """The `id` that was sent with the picture it shows."""
     keep: tuple[int, ...]
+    """Patches left visible, in rising order."""
+    way: str
+    """"random" or "block": how the last throw chose."""
     seq: int
+    """Grows with every change; goes into an answer, so that the page can tell which question it belongs to."""
 
 
 def patch_grid(*, label: str, file: str, ratio: float = 0.75, elem_id: str) -> gr.HTML:
@@ -35,9 +40,23 @@ def patch_grid(*, label: str, file: str, ratio: float = 0.75, elem_id: str) -> g
     return _drawn("patchGrid", {}, picture={}, mask={"ratio": ratio, "n": 0}, label=label, file=file, elem_id=elem_id)
 
 
-def picture(*, id: str, url: str, rows: int, columns: int, alt: str) -> dict[str, Any]:
-    """A picture for the grid: `url` shows exactly what is cut into rows × columns patches."""
-    return {"id": id, "url": url, "rows": rows, "columns": columns, "alt": alt}
+def picture(
+    *,
+    id: str,
+    url: str,
+    rows: int,
+    columns: int,
+    alt: str,
+    size: tuple[int, int],
+    box: tuple[float, float, float, float] | None = None,
+    seen: str = "",
+) -> dict[str, Any]:
+    """A picture for the grid. size: its (height, width). box: (top, left, bottom, right), in its pixels, of what is cut into rows × columns
+    patches, which may reach beyond it; None: all of it. seen: address of that part as sharp as the network sees it."""
+    height, width = size
+    top, left, bottom, right = box or (0.0, 0.0, float(height), float(width))
+    place = [-left / (right - left), -top / (bottom - top), width / (right - left), height / (bottom - top)]
+    return {"id": id, "url": url, "place": place, "seen": seen, "rows": rows, "columns": columns, "alt": alt}
 
 
 def read_mask(value: object, patches: int) -> Mask | None:
@@ -45,9 +64,15 @@ def read_mask(value: object, patches: int) -> Mask | None:
     if not isinstance(value, Mapping) or not value.get("picture"):
         return None
     keep, seq = value.get("keep"), value.get("seq", 0)
-    if not isinstance(keep, list) or not all(type(number) is int for number in keep) or type(seq) is not int:
+    way = value.get("way", "random")
+    if (
+        way not in ("random", "block")
+        or not isinstance(keep, list)
+        or not all(type(number) is int for number in keep)
+        or type(seq) is not int
+    ):
         raise ValueError("A mask is a list of patch numbers.")
     chosen = tuple(sorted(set(keep)))
     if chosen and (chosen[0] < 0 or chosen[-1] >= patches):
         raise ValueError(f"A mask names patches from 0 to {patches - 1}; roll the mask again.")
-    return Mask(str(value["picture"]), chosen, seq)
+    return Mask(str(value["picture"]), chosen, way, seq)
