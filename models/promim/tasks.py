@@ -72,7 +72,7 @@ class Task:
         return tuple(
             PictureClass(_name(kind, family.area, combo), kind.label, combo)
             for kind in family.kinds
-            if kind.placed
+            if kind.placed and set(SIZES) <= set(kind.sizes)
             for combo in combinations(kind)
             if (combo in held) == held_out
         )
