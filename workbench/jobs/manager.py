@@ -22,7 +22,7 @@ from workbench.jobs.supervision import Limits, Supervisor
 
 log = logging.getLogger("workbench.jobs")
 
-ALLOWED_WORK = r"models(\.[a-z][a-z_0-9]*)+:[a-z][a-z_0-9]*"
+ALLOWED_WORK = r"models(\.[a-z][a-z_0-9]*)+:[a-z][a-z_0-9]*|workbench\.zip_pictures:train"
 _CONFIG_BYTES = 256_000
 _COMMAND_BYTES = 64_000
 _INBOX_BYTES = 4_000_000

@@ -84,12 +84,15 @@ class Controls:
         step.click(single, self.job, pause, queue=False, api_visibility="private", show_progress="hidden")
         self.start.click(lambda: gr.Button(PAUSE), None, pause, queue=False, api_visibility="private", show_progress="hidden")
 
-    def find_again(self, context: Context, board: gr.HTML, work: str) -> Callable[[gr.Request], tuple[Any, str]]:
-        """A handler for the page's load event: shows the visitor's job of this kind that is still running or waiting, if there is one."""
+    def find_again(self, context: Context, board: gr.HTML, work: str, *, recipe: str = "") -> Callable[[gr.Request], tuple[Any, str]]:
+        """A handler for the page's load event: shows the visitor's job of this kind that is still running or waiting, if there is one.
+
+        recipe: where several trainings are started through one work, the one that the configuration must name.
+        """
 
         def found(request: gr.Request) -> tuple[Any, str]:
             for job in context.jobs.list(visitor_of(request)):
-                if job.work == work and not job.over:
+                if job.work == work and job.config.get("recipe", "") == recipe and not job.over:
                     return gr.HTML(job={"id": job.id}), job.id
             return gr.skip(), ""
 
