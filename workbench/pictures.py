@@ -223,6 +223,8 @@ class Pictures:
         study = self._studies.get(shown.id)
         if study is None or study.frame != shown.frame:
             study = study.at(shown.frame) if study is not None else self._opened(shown)
+            if study.frame != shown.frame:
+                raise InputRefused("This picture has one frame only, number 0.")
             self._studies.put(shown.id, study)
         return study
 
