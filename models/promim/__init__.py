@@ -62,8 +62,8 @@ _DEVIATIONS = (
     ),
     Deviation(
         "A new mask for each step, or one for each picture",
-        "A new one for each step, drawn from 16 masked views prepared for each picture, as the encoder is frozen.",
-        "It is meant to regularise; 16 views cost a tenth of encoding at each step.",
+        "A new one each time a picture comes round.",
+        "The mask is meant to regularise.",
         "inferred",
     ),
     Deviation(

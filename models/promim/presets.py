@@ -14,11 +14,11 @@ _SHIPPED: dict[str, object] = {
     "test_per_class": 50,
     "ratios": list(RATIOS),
     "weights": list(WEIGHTS),
-    "seeds": [0, 1, 2],
+    "seeds": [0, 1, 2, 3, 4],
+    "sweep_seeds": [0, 1, 2],
     "epochs": 10,
     "batch": 8,
     "lr": 0.002,
-    "pool": 16,
     "sampling": "random",
     "context": "a photo of a",
     "kgcoop_weight": 8.0,
@@ -29,6 +29,7 @@ PRESETS = (
     Preset(
         "quick",
         "One task, one seed, ProMIM at 75 % beside its rivals; under a minute. Shows that everything runs; its numbers mean little.",
-        _SHIPPED | {"tasks": ["brain"], "ratios": [0.75], "weights": [2.0], "seeds": [0], "epochs": 2, "test_per_class": 10},
+        _SHIPPED
+        | {"tasks": ["brain"], "ratios": [0.75], "weights": [2.0], "seeds": [0], "sweep_seeds": [], "epochs": 2, "test_per_class": 10},
     ),
 )
