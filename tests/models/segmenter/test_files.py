@@ -119,8 +119,9 @@ def test_download_without_a_network_is_one_sentence(bare_host, monkeypatch):
     def offline(*args, **kwargs):
         raise ConnectionError("no route")
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
-    with pytest.raises(CheckpointRefused, match=r"sam2\.1_hiera_tiny could not be fetched \(ConnectionError\)"):
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", offline)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *args, **kwargs: pytest.fail("asked again, without a network"))
+    with pytest.raises(CheckpointRefused, match=r"sam2\.1_hiera_tiny could not be fetched \(ConnectionError\); put sam2\.1_hiera_tiny\.pt"):
         load_sam2("sam2.1_hiera_tiny", download=True)
 
 

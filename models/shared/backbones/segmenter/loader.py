@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.shared.backbones import hub
+from models.shared.backbones.hub import Progress
 from models.shared.checkpoints import CheckpointRefused, parse, read_capped
 from models.shared.paths import assets_dir, data_root
 
@@ -83,7 +85,7 @@ def find(spec: str | os.PathLike[str] = "auto", *, download: bool = False) -> tu
     name = str(spec)
     found = next(_candidates(name, own), None) or _cached(name)
     if found is None and download and name in PUBLISHED:
-        found = _fetch(name)
+        found = fetch_sam2(name)
     if found is None:
         raise CheckpointRefused(_absent(name))
     return name, found
@@ -134,24 +136,26 @@ def _cached(name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def _fetch(name: str) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
-
+def fetch_sam2(name: str, progress: Progress | None = None) -> Path:
+    """Get the published weights of a name, telling `progress`; what is here already is not fetched again. CheckpointRefused when they cannot be had."""
+    if name not in PUBLISHED:
+        raise CheckpointRefused(f"{name!r} has no published weights; choose one of {', '.join(PUBLISHED)}.")
     try:
-        return Path(hf_hub_download(*_hub_name(name), etag_timeout=5))
-    except (OSError, HfHubHTTPError, ValueError, RuntimeError) as fault:  # no network, a proxy's refusal, a full disk
-        raise CheckpointRefused(f"{name} could not be fetched ({type(fault).__name__}). {_absent(name)}") from fault
+        return find(name)[1]
+    except CheckpointRefused:
+        repository, file = _hub_name(name)
+    try:
+        return hub.fetch(repository, [file], progress)
+    except hub.NotFetched as fault:
+        raise CheckpointRefused(_absent(name, str(fault))) from fault
 
 
-def _absent(name: str) -> str:
+def _absent(name: str, why: str = "are not on this machine") -> str:
     if name == "small":
         return (
             "The small segmenter's weights are not here; make them with its training command, or set WORKBENCH_SAM2 to a SAM 2 checkpoint."
         )
-    return (
-        f"The weights of {name} are not on this machine; put {name}.pt in a folder, set WORKBENCH_SAM2 to that folder, and choose it again."
-    )
+    return f"The weights of {name} {why}; put {name}.pt in a folder, set WORKBENCH_SAM2 to that folder, and choose it again."
 
 
 def _existing(path: Path) -> Path:
