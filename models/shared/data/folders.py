@@ -42,8 +42,8 @@ def load(
     """A folder or zip of class folders as pictures (N, 1 or 3, size, size) in 0…1, cut 60 / 20 / 20 per cent by groups of near copies.
 
     The classes are the folders' names in alphabetical order; one folder around them all is looked through. `decode` reads files
-    whose names end in one of `decodes`. Files of other kinds are left out and counted in the note. Raises DataDamaged, in one
-    sentence, for anything that cannot be used; ValueError for a size outside 8…512.
+    whose names end in one of `decodes` (PNG and JPEG too, where they are among them). Files of other kinds are left out and counted in
+    the note. Raises DataDamaged, in one sentence, for anything that cannot be used; ValueError for a size outside 8…512.
     """
     import numpy as np
 
@@ -56,7 +56,7 @@ def load(
         by_class, left_out = _sorted_out(files, decodes if decode else ())
         _check_classes(by_class, size * size * len(mode) + _HASH_SIDE**2)
         names = tuple(sorted(by_class))
-        decoded = [_pixels(member, mode, size, decode) for name in names for member in by_class[name]]
+        decoded = [_pixels(member, mode, size, decode, decodes) for name in names for member in by_class[name]]
     x = np.stack([picture for picture, _ in decoded])  # N H W or N H W 3
     y = np.repeat(np.arange(len(names)), [len(by_class[name]) for name in names])
     groups = group(hashes(np.stack([small for _, small in decoded])), within=NEAR_BITS)
@@ -114,12 +114,14 @@ def _check_classes(by_class: dict[str, list[Member]], bytes_each: int) -> None:
         )
 
 
-def _pixels(member: Member, mode: Literal["L", "RGB"], size: int, decode: Decoder | None) -> tuple[np.ndarray, np.ndarray]:
+def _pixels(
+    member: Member, mode: Literal["L", "RGB"], size: int, decode: Decoder | None, decodes: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """The picture as uint8 (size, size) or (size, size, 3), and grey at the side where near copies are looked for."""
     from models.shared.data import pictures
 
     name, data = member.name, member.read()
-    if decode is None or name.lower().endswith(_PICTURES):
+    if decode is None or not name.lower().endswith(decodes):
         return pictures.decode(name, data, mode=mode, size=size), pictures.decode(name, data, size=_HASH_SIDE)
     try:
         values = decode(data, name)
