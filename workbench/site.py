@@ -33,6 +33,7 @@ SCRIPTS = (
     "promptstate.js",
     "promptview.js",
     "promptcanvas.js",
+    "lookpanels.js",
 )
 
 _MARK = (
