@@ -1,7 +1,7 @@
 """Who answers: CLIP as it is against any class names (zero-shot), or the shipped weights that were fine-tuned for one task.
 
 A trained head holds one set of tower weights for each arm it was trained in ("plain", "painted", "binary", "attention"): each mode is answered by the weights trained
-in that mode, and a mode nobody trained for by those of the plain arm. Tensors in the checkpoint are named "<task>.<arm>.<parameter>".
+in that mode, and a mode nobody trained for by those of the plain arm. Tensors in the checkpoint are named "head.<task>.<arm>.<parameter>".
 
 C classes, E joint size.
 """
@@ -101,11 +101,12 @@ def trained_head(name: str, path: Path | None = None) -> Head:
 
 
 def split_states(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, dict[str, Tensor]]]:
-    """ "<task>.<arm>.<parameter>" → task → arm → the image tower's trained parameters, float32."""
+    """ "head.<task>.<arm>.<parameter>" → task → arm → the image tower's trained parameters, float32; other tensors are left aside."""
     found: dict[str, dict[str, dict[str, Tensor]]] = defaultdict(lambda: defaultdict(dict))
     for name, tensor in tensors.items():
-        task, arm, parameter = name.split(".", 2)
-        found[task][arm][parameter] = tensor.float()
+        if name.startswith("head."):
+            _, task, arm, parameter = name.split(".", 3)
+            found[task][arm][parameter] = tensor.float()
     return found
 
 

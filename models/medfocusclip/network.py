@@ -95,18 +95,19 @@ class FocusClassifier(nn.Module):
 
     def trained_state(self) -> dict[str, Tensor]:
         """What training may change, by name; the rest is CLIP's."""
-        return {name: p.detach().clone() for name, p in self._trainable().items()}
+        return {name: p.detach().clone() for name, p in self.trainable().items()}
 
     def load_trained(self, state: Mapping[str, Tensor]) -> None:
         """Take over a `trained_state`. ValueError when names or shapes do not fit."""
-        here = self._trainable()
+        here = self.trainable()
         if here.keys() != state.keys() or any(here[name].shape != tensor.shape for name, tensor in state.items()):
             raise ValueError("These trained weights do not fit this CLIP and number of trained blocks; train the head again.")
         with torch.no_grad():
             for name, tensor in state.items():
                 here[name].copy_(tensor)
 
-    def _trainable(self) -> dict[str, nn.Parameter]:
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Every parameter that trains, by name: the opened ones of the tower and those of the optional parts."""
         extra = [(part, module) for part, module in (("fusion", self.fusion), ("alpha", self.alpha)) if module is not None]
         return dict(self.opened()) | {f"{part}.{name}": p for part, module in extra for name, p in module.named_parameters()}
 

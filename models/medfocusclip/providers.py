@@ -31,6 +31,7 @@ PACKAGE_GRID = 32
 _CANVAS_SIDE = 192
 _TOLERANCES = (0.06, 0.09)
 _LOOSER = 1.3
+_HOLES = 0.1
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,10 @@ def _connected(grey: np.ndarray, seed: tuple[int, int], tolerance: float) -> np.
 
     x, y = seed
     regions, _ = label(np.abs(grey - grey[y, x]) <= tolerance)
-    return binary_fill_holes(regions == regions[y, x])
+    region = regions == regions[y, x]
+    filled = binary_fill_holes(region)
+    # Small holes are noise; a large one is a thing of its own, such as the body within its background.
+    return filled if filled.sum() <= (1 + _HOLES) * region.sum() else region
 
 
 def _enlarged(segment: Segment, shape: tuple[int, ...]) -> Segment:

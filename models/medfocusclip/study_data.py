@@ -1,0 +1,182 @@
+"""Pictures, labels, segments and regions of the two studies, and each arm's way of showing them.
+
+N pictures, S = 128 pixels a side, n patches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from models.medfocusclip import painting, proposals
+from models.medfocusclip.providers import ClassicalProvider, GridOptions
+from models.medfocusclip.segments import Segment, make_segment, union
+from models.medfocusclip.study_plan import Arm, Task
+from models.shared.data import Dataset, load, phantoms
+
+SIDE = 128
+FAMILY = "liver_ct"
+ORGAN = "liver"
+CLASSICAL_GRID = GridOptions(points_per_side=8, score_threshold=0.5, stability_threshold=0.7, min_area=8)
+"""For the phantoms; a grid and thresholds at which lesions of the training pictures are often found (looked at by eye)."""
+_TURN_DEGREES = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """Some pictures of a study."""
+
+    pictures: np.ndarray
+    """(N, S, S) uint8."""
+    labels: np.ndarray
+    """(N,) int64."""
+    automatic: Sequence[Sequence[Segment]]
+    """Of each picture: segments nobody pointed at."""
+    truth: Sequence[Sequence[Segment]] | None = None
+    """Phantoms: the true outlines, organ first."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def segments(self, arm: Arm, row: int) -> Sequence[Segment]:
+        """The segments an arm uses on one picture."""
+        found = self.automatic if arm.source == "automatic" else self.truth
+        return found[row] if found is not None else ()
+
+    def region(self, arm: Arm, row: int) -> np.ndarray:
+        """(S, S) bool: what a white-on-black or attention arm points at.
+
+        Truth: the organ, which every picture has, so that the region tells nothing of the class. Automatic: all that is not background. Everything where
+        there is nothing.
+        """
+        segments = self.segments(arm, row)
+        chosen = segments[:1] if arm.source == "truth" else [one for one in segments if not one.background]
+        return union(chosen, (SIDE, SIDE)) if chosen else np.ones((SIDE, SIDE), bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """All pictures of a study."""
+
+    task: Task
+    classes: tuple[str, ...]
+    train: Cases
+    validation: Cases
+    test: Cases
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Pictures as an arm shows them to CLIP."""
+
+    pixels: np.ndarray
+    """(N, S, S, 3) uint8."""
+    share: torch.Tensor | None
+    """(N, n): the region's part of each patch, for arms that steer attention."""
+
+
+def liver(task: Task, progress: Callable[[str], None] = lambda _: None) -> Material:
+    """Phantoms: training and validation pictures carry the shortcut, test pictures do not."""
+
+    def cases(split: str, n: int) -> Cases:
+        progress(f"drawing and segmenting {n} {split} phantoms")
+        drawn = phantoms.batch(FAMILY, phantoms.split_seeds(split, n), size=SIDE, shortcut=task.shortcut)
+        pictures = np.round(drawn.images * 255).astype(np.uint8)
+        provider = ClassicalProvider(CLASSICAL_GRID)
+        truth = [
+            [make_segment(item.organ[ORGAN], source="truth"), *(make_segment(one.mask, source="truth") for one in item.lesions)]
+            for item in drawn
+        ]
+        return Cases(pictures, drawn.labels, [provider.propose(picture) for picture in pictures], truth)
+
+    train, test = task.pool or 400, task.tests or 600
+    return Material(task, phantoms.classes(FAMILY), cases("train", train), cases("validation", 200), cases("test", test))
+
+
+def brain(task: Task) -> Material:
+    """The real brain MRI set. Segments are read from the cache when a picture is shown; `missing_segments` makes them. DataNotHere without the set."""
+    data = load("brain_mri", size=SIDE)
+    return Material(task, data.classes, *(_brain_cases(data, part) for part in ("train", "validation", "test")))
+
+
+def _brain_cases(data: Dataset, part: str) -> Cases:
+    split = getattr(data, part)
+    pictures = np.round(split.x[:, 0].numpy() * 255).astype(np.uint8)
+    return Cases(pictures, split.y.numpy(), _FromCache(pictures))
+
+
+class _FromCache(Sequence):
+    """Segments of a row, read when asked for."""
+
+    def __init__(self, pictures: np.ndarray) -> None:
+        self._pictures = pictures
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, row: int) -> list[Segment]:
+        return proposals.read(self._pictures[row])
+
+
+def missing_segments(cases: Cases, rows: np.ndarray) -> Iterator[int]:
+    """Make the segments of these rows that are not in the cache; yields how many are done."""
+    return proposals.make([cases.pictures[row] for row in rows])
+
+
+def subset(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Row numbers of a share of the pictures, drawn within each class: of one seed, a smaller share lies inside every larger one.
+
+    At least one picture of each class; sorted.
+    """
+    kept = []
+    for label in np.unique(labels):
+        rows = np.random.default_rng([seed, int(label)]).permutation(np.flatnonzero(labels == label))
+        kept.append(rows[: max(1, round(fraction * len(rows)))])
+    return np.sort(np.concatenate(kept))
+
+
+def show(cases: Cases, rows: np.ndarray, arm: Arm, variant: int = 0) -> Shown:
+    """These rows as an arm shows them. `variant` 0: as they are; odd: mirrored; from 2 on: turned a little, one way or the other.
+
+    Mirroring and turning come before painting (spec §5.5), colours stay those of the picture as it is.
+    """
+    pixels, regions = [], []
+    for row in rows:
+        picture, masks, region = _geometry(cases, arm, int(row), variant)
+        pixels.append(painting.as_bytes(_drawn(arm, picture, masks, region, painting.image_seed(cases.pictures[row]))))
+        regions.append(region)
+    share = None
+    if arm.mode == "attention":
+        share = torch.from_numpy(np.stack(regions))
+    return Shown(np.stack(pixels), share)
+
+
+def _geometry(cases: Cases, arm: Arm, row: int, variant: int) -> tuple[np.ndarray, list[np.ndarray], np.ndarray | None]:
+    picture = cases.pictures[row]
+    masks = [one.mask for one in cases.segments(arm, row)] if arm.mode == "painted" else []
+    region = cases.region(arm, row) if arm.mode in ("binary", "attention") else None
+    if variant % 2:
+        picture, masks = np.fliplr(picture), [np.fliplr(mask) for mask in masks]
+        region = None if region is None else np.fliplr(region)
+    if variant >= 2:
+        angle = float(np.random.default_rng([row, variant]).uniform(-_TURN_DEGREES, _TURN_DEGREES))
+        picture, masks = _turned(picture, angle), [_turned(mask, angle) for mask in masks]
+        region = None if region is None else _turned(region, angle)
+    return picture, masks, region
+
+
+def _drawn(arm: Arm, picture: np.ndarray, masks: Sequence[np.ndarray], region: np.ndarray | None, seed: int) -> painting.Picture:
+    if arm.mode == "painted":
+        return painting.paint(picture, masks, arm.painting, seed=seed)
+    return painting.binary(region) if arm.mode == "binary" else painting.as_rgb(picture)
+
+
+def _turned(array: np.ndarray, degrees: float) -> np.ndarray:
+    """Turned about the middle; smoothly for pictures, nearest neighbour for masks."""
+    from PIL import Image
+
+    how = Image.Resampling.NEAREST if array.dtype == bool else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(array).rotate(degrees, how))
