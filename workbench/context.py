@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import workbench
 from models.shared.checkpoints import CheckpointRefused, read_card
 from models.shared.method import Method, methods
+from workbench.backbones import Fetches
 from workbench.jobs import Job, JobManager, JobNotFound
 from workbench.pictures import Pictures
 from workbench.visitors import Pages, visitor_of
@@ -28,6 +29,7 @@ class Context:
     jobs: JobManager
     pages: Pages = field(default_factory=Pages)
     device: str = "not known yet"  # filled in once torch is loaded
+    fetches: Fetches = field(default_factory=Fetches)
     pictures: Pictures = field(init=False)
 
     def __post_init__(self) -> None:
