@@ -19,7 +19,7 @@ from models.shared.checkpoints import Card, save
 from models.shared.data import NotForShipping, may_ship
 from models.shared.datacli import add_commands
 from models.shared.evaluation import Evaluation, evaluate
-from models.shared.method import Method, UnknownMethod, get, methods
+from models.shared.method import Method, UnknownMethod, backbones, get, methods
 from models.shared.paths import repository
 from models.shared.progress import ProgressLine
 from models.shared.summary import describe, markdown_table, metric_lines
@@ -48,12 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    listing = commands.add_parser("list", help="every method with its checkpoint and held-out numbers")
+    listing = commands.add_parser("list", help="every method and shared encoder with its checkpoint and held-out numbers")
     listing.add_argument("--json", action="store_true", help="print a list of objects instead of text")
     listing.add_argument("--markdown", action="store_true", help="print the README's table instead of text")
     listing.set_defaults(run=_list)
 
-    training = commands.add_parser("train", help="make a method's checkpoint and card")
+    training = commands.add_parser("train", help="make the checkpoint and card of a method or shared encoder")
     training.add_argument("method", metavar="METHOD")
     training.add_argument("--preset", default="", help="which training preset (default: the method's first)")
     training.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:0 (default: auto)")
@@ -80,7 +80,7 @@ def _list(options: argparse.Namespace) -> int:
     if options.markdown:
         print(markdown_table(methods()))
         return 0
-    known = [describe(method) for method in methods()]
+    known = [describe(method) for method in (*methods(), *backbones())]
     if options.json:
         _print_json(known)
         return 0
@@ -167,7 +167,7 @@ def _allowed_place(method: Method, out: Path, card: Card) -> Path:
 
 def _evaluate(options: argparse.Namespace) -> int:
     everything = options.method == "all"
-    chosen = methods() if everything else (get(options.method),)
+    chosen = (*methods(), *backbones()) if everything else (get(options.method),)
     present = [method for method in chosen if method.checkpoint.exists() or method.card.exists()]
     reports = [evaluate(method) for method in present]
     if options.json:

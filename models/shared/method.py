@@ -86,6 +86,8 @@ class Method:
     deviations: tuple[Deviation, ...]
     parameters_of: str = ""
     """Optional "module:function" that returns the counts (all parameters, trained parameters)."""
+    package: str = ""
+    """Where its recipe lies, for what is no room of its own; by default the room's package."""
 
     @property
     def checkpoint(self) -> Path:
@@ -99,7 +101,7 @@ class Method:
 
     def recipe(self) -> ModuleType:
         """Load the room's recipe (and with it PyTorch); ModuleNotFoundError when the room has none."""
-        return importlib.import_module(f"models.{self.id}.recipe")
+        return importlib.import_module(f"{self.package or f'models.{self.id}'}.recipe")
 
     def parameters(self) -> tuple[int, int] | None:
         """Counts (all, trained) from `parameters_of`, or None when the method names no such function. May load PyTorch."""
@@ -149,9 +151,14 @@ def methods() -> tuple[Method, ...]:
     return tuple(sorted(found, key=lambda method: (method.order, method.id)))
 
 
+def backbones() -> tuple[Method, ...]:
+    """The shared encoders that ship with weights of their own. They have a card and a recipe as a room has, but no tab."""
+    return tuple(importlib.import_module(f"models.shared.backbones.{name}.record").METHOD for name in ("clip", "segmenter"))
+
+
 def get(id: str) -> Method:
-    """The method with this id; UnknownMethod, with the known ids in the sentence, when there is none."""
-    known = methods()
+    """The method or shared encoder with this id; UnknownMethod, with the known ids in the sentence, when there is none."""
+    known = (*methods(), *backbones())
     for method in known:
         if method.id == id:
             return method

@@ -65,7 +65,8 @@ def test_list_as_text_and_as_json(zulu, capsys):
     main(["train", "zulu"])
     capsys.readouterr()
     assert main(["list", "--json"]) == 0
-    (entry,) = json.loads(capsys.readouterr().out)
+    entry, *encoders = json.loads(capsys.readouterr().out)
+    assert [encoder["id"] for encoder in encoders] == ["clip_small", "sam2_small"]
     assert entry == {
         "id": "zulu",
         "title": "Title of zulu",
@@ -87,7 +88,7 @@ def test_list_as_text_and_as_json(zulu, capsys):
 def test_list_before_any_training_counts_through_the_room(make_room, capsys):
     make_room("zulu", parameters_of="models.zulu:count")
     assert main(["list", "--json"]) == 0
-    (entry,) = json.loads(capsys.readouterr().out)
+    entry, *_ = json.loads(capsys.readouterr().out)
     assert (entry["parameters"], entry["trained_parameters"], entry["checkpoint"], entry["metrics"]) == (12, 7, None, {})
 
 

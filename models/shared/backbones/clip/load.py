@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MAX_WEIGHTS_BYTES = 8 << 30
+FEWSHOT_FILE = "clip_small_fewshot.safetensors"
+"""In assets/checkpoints; its numbers stand in the card of clip_small."""
 SMALL_PREPROCESS = {"resize_mode": "longest"}  # the whole scan, made square with black: a crop could cut the lesion away
 _STATISTICS = ("mean", "std", "interpolation", "resize_mode", "fill_color")
 _QUICK = "-quickgelu"
@@ -49,7 +51,7 @@ def load_clip(
         return _published(wanted, device, fetch_clip(wanted, progress) if fetch else cached_weights(wanted))
     if wanted.path is not None:
         return _from_file(wanted, device)
-    return _small(wanted, device)
+    return _twin(wanted, device) if wanted.fewshot else _small(wanted, device)
 
 
 def new_clip(model: str = SMALL_MODEL, *, seed: int = 0, device: str = "cpu") -> Clip:
@@ -94,6 +96,13 @@ def _small(wanted: Spec, device: str) -> Clip:
     except RuntimeError as fault:
         raise ClipRefused(_misfit(path, wanted.model)) from fault
     return _finish(model, wanted.model, wanted.name, device, card.sha256)
+
+
+def _twin(wanted: Spec, device: str) -> Clip:
+    path = assets_dir() / "checkpoints" / FEWSHOT_FILE
+    if not path.is_file():
+        raise ClipNotHere("The small CLIP's twin is not in this copy of the program. Make both with: python -m models train clip_small")
+    return _with_weights(path, wanted.model, wanted.name, device, _statistics(_metadata(path).get("clip_preprocess", "{}"), path.name))
 
 
 def _published(wanted: Spec, device: str, path: Path | None) -> Clip:

@@ -2,6 +2,7 @@
 
 A name is one of
 - ``small``: the model that ships with this program;
+- ``small-fewshot``: its twin that never met a liver-CT phantom or a real brain MRI, for honest studies of few-shot learning;
 - ``MODEL:TAG``: an open_clip model with one of its published weights, such as ``ViT-B-16:laion2b_s34b_b88k``;
 - ``MODEL:FILE``: an open_clip model with weights from a local file (.safetensors, or .pt / .pth / .bin holding tensors alone);
 - ``FILE``: a .safetensors file that says itself which model it belongs to, as `save_clip` writes.
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SMALL = "small"
+FEWSHOT = "small-fewshot"
 SMALL_MODEL = "lightbox-clip-small"
 VARIABLE = "WORKBENCH_CLIP"
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
@@ -37,6 +39,7 @@ class Spec:
     model: str
     tag: str = ""
     path: Path | None = None
+    fewshot: bool = False
 
     @property
     def name(self) -> str:
@@ -44,7 +47,7 @@ class Spec:
         if self.tag:
             return f"{self.model}:{self.tag}"
         if self.path is None:
-            return SMALL
+            return FEWSHOT if self.fewshot else SMALL
         return f"{self.model}:{self.path.name}" if self.model else self.path.name
 
 
@@ -53,6 +56,8 @@ def parse_spec(text: str | os.PathLike[str] | None = None) -> Spec:
     named = os.fspath(text or os.environ.get(VARIABLE, "")).strip() or SMALL
     if named == SMALL:
         return Spec(SMALL_MODEL)
+    if named == FEWSHOT:
+        return Spec(SMALL_MODEL, fewshot=True)
     if _is_file_name(named) and not _model_before(named):
         return Spec("", path=Path(named).expanduser())
     model, colon, rest = named.partition(":")
