@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -117,6 +118,8 @@ class Options:
     focus_rule: FocusRule = "all"
     head: str = ZERO_SHOT
     """"zero-shot" for the classes below with the chosen CLIP, or the name of a trained head (`wrapper.heads`)."""
+    weights: Path | None = None
+    """File of an own training, in which `head` is looked for; None for the shipped heads."""
     classes: tuple[str, ...] = ()
     """Class names for zero-shot; a trained head has its own."""
     template: str = TEMPLATE

@@ -203,7 +203,7 @@ class MedFocus:
     def _head(self, options: Options) -> Head:
         if options.head == ZERO_SHOT:
             return zero_shot(self.clip, options.classes, options.template)
-        return trained_head(options.head)
+        return trained_head(options.head, options.weights)
 
     def _focus(self, head: Head, picture: np.ndarray, segments: Sequence[Segment], options: Options) -> tuple[int, ...]:
         similarity = {}
