@@ -126,7 +126,7 @@ def untouched_context_is_clip() -> float:
     pull = knowledge_loss(output.text, texts.hand)
     slopes = torch.autograd.grad(pull, list(learner.parameters()), allow_unused=True)
     steepest = max(float(slope.abs().max()) for slope in slopes if slope is not None)
-    return max(_apart(output.logits.detach(), _run("clip", None).logits), float(pull), steepest)
+    return max(_apart(output.logits.detach(), _run("clip", None).logits), float(pull.detach()), steepest)
 
 
 def all_hidden_is_static() -> float:

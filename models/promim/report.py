@@ -116,21 +116,38 @@ def gains(measured: Sequence[Measured]) -> dict[str, dict[str, object]]:
 
 
 def loses(found: Mapping[str, Metric], gained: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
-    """One sentence for each rival and measure that ProMIM does not beat beyond the chance of training, from the numbers alone."""
-    said = []
+    """One sentence for each task and measure on which ProMIM does not beat every rival beyond the chance of training, from the numbers alone."""
+    groups: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for name, gain in gained.items():
         scope, _, rest = name.partition("/")
         measure, _, rival = rest.partition("@")
-        own, other = found[f"{scope}/{measure}"], found[f"{scope}/{measure}@{rival}"]
+        if verdict := _verdict(gain):
+            groups[scope, measure][verdict].append(f"{ARMS[rival].title} ({_percent(found[f'{scope}/{measure}@{rival}'].value)})")
+    said = []
+    for (scope, measure), verdicts in groups.items():
         where = "On average over the tasks" if scope == MEAN else f"On {TASKS[scope].title.lower()}"
-        numbers = f"{ARMS[rival].title} reaches {_percent(other.value)} and ProMIM {_percent(own.value)} on {_WORDS[measure]}"
-        if float(gain["high"]) < 0:
-            said.append(f"{where}, {numbers}: ProMIM is worse.")
-        elif float(gain["value"]) <= 0:
-            said.append(f"{where}, {numbers}: ProMIM is not better.")
-        elif float(gain["low"]) <= 0:
-            said.append(f"{where}, {numbers}: the lead is within the chance of {gain['n']} trainings.")
+        parts = [f"{_VERDICTS[verdict]} {_joined(verdicts[verdict])}" for verdict in _VERDICTS if verdict in verdicts]
+        said.append(f"{where}, ProMIM ({_percent(found[f'{scope}/{measure}'].value)} on {_WORDS[measure]}) {'; '.join(parts)}.")
     return tuple(said)
+
+
+_VERDICTS = {
+    "worse": "is worse than",
+    "behind": "does not get beyond",
+    "chance": "leads by no more than the chance of training over",
+}
+
+
+def _verdict(gain: Mapping[str, object]) -> str:
+    if float(gain["high"]) < 0:
+        return "worse"
+    if float(gain["value"]) <= 0:
+        return "behind"
+    return "chance" if float(gain["low"]) <= 0 else ""
+
+
+def _joined(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
 def _percent(share: float) -> str:
