@@ -5,7 +5,7 @@ N pictures, S = 128 pixels a side, n patches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,8 @@ FAMILY = "liver_ct"
 ORGAN = "liver"
 CLASSICAL_GRID = GridOptions(points_per_side=8, score_threshold=0.5, stability_threshold=0.7, min_area=8)
 """For the phantoms; a grid and thresholds at which lesions of the training pictures are often found (looked at by eye)."""
+VALIDATION = 200
+"""Phantoms that carry the shortcut like the training ones, never trained on."""
 _TURN_DEGREES = 8.0
 
 
@@ -78,11 +80,15 @@ class Shown:
     """(N, n): the region's part of each patch, for arms that steer attention."""
 
 
-def liver(task: Task, progress: Callable[[str], None] = lambda _: None) -> Material:
+def material(task: Task) -> Material:
+    """The pictures of a task. DataNotHere where a real set is absent."""
+    return brain(task) if task.id == "brain_mri" else liver(task)
+
+
+def liver(task: Task) -> Material:
     """Phantoms: training and validation pictures carry the shortcut, test pictures do not."""
 
     def cases(split: str, n: int) -> Cases:
-        progress(f"drawing and segmenting {n} {split} phantoms")
         drawn = phantoms.batch(FAMILY, phantoms.split_seeds(split, n), size=SIDE, shortcut=task.shortcut)
         pictures = np.round(drawn.images * 255).astype(np.uint8)
         provider = ClassicalProvider(CLASSICAL_GRID)
@@ -93,7 +99,7 @@ def liver(task: Task, progress: Callable[[str], None] = lambda _: None) -> Mater
         return Cases(pictures, drawn.labels, [provider.propose(picture) for picture in pictures], truth)
 
     train, test = task.pool or 400, task.tests or 600
-    return Material(task, phantoms.classes(FAMILY), cases("train", train), cases("validation", 200), cases("test", test))
+    return Material(task, phantoms.classes(FAMILY), cases("train", train), cases("validation", VALIDATION), cases("test", test))
 
 
 def brain(task: Task) -> Material:

@@ -7,11 +7,12 @@ pictures and a seed. All arms of a task train alike (spec §5.5): same weights t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
 
 from models.medfocusclip.options import Guidance, Mode, Painting
 
+CLIP = "small-fewshot"
 Source = Literal["automatic", "truth"]
 
 
@@ -107,3 +108,78 @@ TASKS: Mapping[str, Task] = {
         ),
     )
 }
+
+SHIPPED_FRACTION = 1.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one call of the recipe does."""
+
+    tasks: tuple[Task, ...]
+    seeds: tuple[int, ...]
+    clip: str
+    """Name of the CLIP to start from; its pre-training must not have seen the pictures of the studies."""
+
+    @property
+    def runs(self) -> int:
+        """How many runs there are."""
+        return sum(len(task.arms) * len(task.fractions) for task in self.tasks) * len(self.seeds)
+
+    def ships(self, run: object) -> bool:
+        """Whether a run's weights go into the checkpoint: all pictures, first seed."""
+        return getattr(run, "fraction", None) == SHIPPED_FRACTION and getattr(run, "seed", None) == self.seeds[0]
+
+    def as_config(self) -> dict:
+        """Everything that decides the numbers, for a hash and for the card."""
+        return {
+            "tasks": {task.id: asdict(task) for task in self.tasks},
+            "seeds": list(self.seeds),
+            "clip": self.clip,
+            "arms": {k: asdict(a) for k, a in ARMS.items()},
+        }
+
+
+def read_plan(config: Mapping[str, object], seed: int = 0) -> Plan:
+    """A preset's configuration, checked. PlanRefused with a sentence for what cannot be run.
+
+    Entries: `tasks` (names, or name → changes of `pool`, `tests`, `arms`, `fractions`, `training`), `seeds` (how many), `clip`.
+    """
+    unknown = set(config) - {"tasks", "seeds", "clip"}
+    if unknown:
+        raise PlanRefused(f"The studies know no setting called {', '.join(sorted(unknown))}; there are tasks, seeds and clip.")
+    asked = config.get("tasks", tuple(TASKS))
+    names = asked if isinstance(asked, (list, tuple)) else ()
+    changes = dict(asked) if isinstance(asked, Mapping) else {str(name): {} for name in names}
+    seeds = config.get("seeds", 3)
+    if not changes or not isinstance(seeds, int) or not 1 <= seeds <= 20:
+        raise PlanRefused("Name at least one study, and 1 to 20 seeds.")
+    return Plan(
+        tuple(_task(name, change) for name, change in changes.items()), tuple(range(seed, seed + seeds)), str(config.get("clip", CLIP))
+    )
+
+
+def _task(name: str, change: Mapping[str, object]) -> Task:
+    if name not in TASKS:
+        raise PlanRefused(f"There is no study called {name!r}; there are {', '.join(TASKS)}.")
+    known, given = TASKS[name], dict(change)
+    if "training" in given:
+        given["training"] = _replaced(known.training, given["training"])
+    for key in ("arms", "fractions"):
+        if key in given:
+            given[key] = tuple(given[key])
+    task = _replaced(known, given)
+    if not task.arms or not set(task.arms) <= set(ARMS):
+        raise PlanRefused(f"The arms of a study are some of {', '.join(ARMS)}.")
+    if any(ARMS[arm].source == "truth" for arm in task.arms) and task.kind == "real":
+        raise PlanRefused("True outlines are known for phantoms alone; leave the arms that need them out on real pictures.")
+    if not task.fractions or not all(0 < fraction <= 1 for fraction in task.fractions):
+        raise PlanRefused("Shares of the training pictures lie above 0 and not above 1.")
+    return task
+
+
+def _replaced(record: Any, change: Any) -> Any:
+    names = {one.name for one in fields(record)}
+    if not isinstance(change, Mapping) or not set(change) <= names:
+        raise PlanRefused(f"{type(record).__name__} has the settings {', '.join(sorted(names))}; {change!r} does not fit them.")
+    return replace(record, **change)
