@@ -28,6 +28,7 @@ SCRIPTS = (
     "stepcurve.js",
     "patchgrid.js",
     "charts.js",
+    "trainboard.js",
     "imageinput.js",
     "masks.js",
     "promptstate.js",

@@ -1,0 +1,53 @@
+/* The board of a training: status, loss curves, held-out scores with their intervals, files to take away. props.job = {id}.
+   Events it knows: meta {arms: [{id, label}], classes, notes, about}, points {arm, fold, step, loss, left_s}, metric {arm, step, any shares}, progress {step, steps, text, loss}, scores {arms}, result {files, scores | metrics}. */
+(() => {
+  "use strict";
+  const L = window.Lightbox, el = L.el, percent = (v) => `${(100 * v).toFixed(1)} %`, MEASURES = { test: "without the sign", with_cue: "with the sign" };
+
+  L.trainBoard = (element, props, watch, trigger) => {
+    const root = el("div", { class: "lb-train" }); element.replaceChildren(root);
+    const strip = L.statusStrip(root), plots = el("div", {}), scores = el("div", { class: "lb-table", role: "region", tabindex: "0", "aria-label": "Held-out accuracy", hidden: true }), notes = el("div", {});
+    root.append(plots, scores, notes);
+    const files_bar = L.exportBar(root), loss = new L.Plot(plots, { title: "Training loss", xLabel: "optimiser steps", yLabel: "loss", xMin: 0, height: 240, empty: props.empty || "Nothing yet: press the start button." });
+    const shares = new L.Plot(plots, { title: "Accuracy on held-out pictures", xLabel: "optimiser steps", yLabel: "share correct", yMax: 1, cut: false, xMin: 0, height: 240 });
+    plots.hidden = shares.root.hidden = true;
+    let data = fresh(), stop = () => {}, last = null;
+    function fresh() { return { meta: null, lines: new Map(), total: 0, done: 0, text: "", files: null, left: null }; }
+
+    const colour = (arm) => (props.colours && props.colours[arm] !== undefined ? props.colours[arm] : 0), label = (arm) => ((data.meta && data.meta.arms) || []).find((a) => a.id === arm)?.label || arm;
+    const line = (arm, fold) => {
+      const id = `${arm}#${fold}`;
+      if (!data.lines.has(id)) { data.lines.set(id, true); loss.line(id, { label: fold ? `${label(arm)}, part ${fold} left out` : `${label(arm)}, all pictures`, colour: colour(arm), faint: fold > 0 }); }
+      return id;
+    };
+    const table = (rows, head) => { scores.hidden = !rows.length; scores.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...head.map((h) => el("th", { scope: "col" }, h)))), el("tbody", {}, ...rows))); };
+    const shown = (m) => `${percent(m.value)} (${percent(m.low)} to ${percent(m.high)})`;
+    const take = {
+      meta: (e) => {
+        data.meta = e; plots.hidden = false;
+        const says = [...(e.about ? [e.about] : []), ...(e.classes ? [`${e.classes.map((c) => `${c.name} (${c.n})`).join(", ")}; ${e.folds} parts, each left out once.`] : []), ...(e.notes || [])];
+        notes.replaceChildren(...says.map((s) => el("p", { class: "lb-hint" }, s)));
+      },
+      points: (e) => { loss.append(line(e.arm, e.fold), e.step, e.loss); data.done += e.step.length; data.left = e.left_s; data.text = `${label(e.arm)}, ${e.fold ? `part ${e.fold} left out` : "all pictures"}`; },
+      metric: (e) => {
+        shares.root.hidden = false;
+        for (const [name, value] of Object.entries(e)) {
+          if (typeof value !== "number" || name === "step") continue;
+          const id = `${e.arm || ""}#${name}`; shares.line(id, { label: [label(e.arm || ""), MEASURES[name] || name].filter(Boolean).join(", "), colour: colour(e.arm), faint: name !== "test" }); shares.append(id, [e.step], [value]);
+        }
+      },
+      progress: (e) => { if (e.loss !== null && e.loss !== undefined) loss.append(line("progress", 0), [e.step], [e.loss]); data.text = e.text || ""; data.share = e.steps ? e.step / e.steps : null; },
+      scores: (e) => { table(Object.entries(e.arms).map(([arm, m]) => el("tr", { "data-arm": arm }, el("th", { scope: "row" }, label(arm)), el("td", {}, shown(m)), el("td", {}, String(m.n)))), ["Method", "Held-out accuracy (95 % interval)", "Pictures asked"]); if (e.left_s !== undefined) data.left = e.left_s; },
+      result: (e) => { data.files = e.files; if (e.metrics && Object.keys(e.metrics).length) table(Object.entries(e.metrics).map(([name, m]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, shown(m)), el("td", {}, String(m.n)))), ["Number", "Value (95 % interval)", "n"]); },
+    };
+    const all = () => (data.meta && data.meta.arms && data.meta.steps ? (data.meta.arms.length - 1) * (data.meta.folds + 1) * data.meta.steps : 0);
+    const events = (list) => { for (const e of list) (take[e.kind] || (() => {}))(e); const share = data.share ?? (all() ? data.done / all() : null); if (share !== null) strip.progress(share); root.dataset.steps = data.done; };
+    const about = (job) => (L.ended(job.state) ? (job.state === "done" ? props.done || "" : "") : data.meta ? `${data.text}${data.left ? `; about ${L.seconds(data.left)} left` : ""}` : "Getting ready: reading the pictures, loading the network …");
+    const follow = () => {
+      if (!props.job || !props.job.id) return;
+      stop(); data = fresh(); last = null; loss.clear(); shares.clear(); shares.root.hidden = true; scores.hidden = true; notes.replaceChildren(); files_bar.clear(); plots.hidden = true; strip.progress(0);
+      stop = L.follow(props.job.id, { onEvents: events, onState: (j) => { strip.show(j, about(j)); if (L.ended(j.state) && last !== j.state) { last = j.state; if (j.state === "done") strip.progress(1); if (data.files && Object.keys(data.files).length && j.state !== "failed") files_bar.show(j.id, data.files); trigger("ended", { state: j.state, id: j.id }); } } });
+    };
+    watch("job", follow); follow();
+  };
+})();
