@@ -16,6 +16,7 @@ from workbench.context import Context
 from workbench.parts.segments import Marks, Segment
 from workbench.parts.segments import read as read_marks
 from workbench.tabs.medfocusclip.engine import belongs, outlined, room
+from workbench.tabs.medfocusclip.own import who
 from workbench.tabs.medfocusclip.scan import Scan, scan
 from workbench.tabs.medfocusclip.settings import Asked, Controls
 from workbench.tabs.medfocusclip.settings import read as read_settings
@@ -82,8 +83,10 @@ class Desk:
         made, marks = scan(self.context, request, shown), read_marks(marked)
         if not belongs(marks, made):
             raise Late
+        asked = read_settings(settings)
+        head, weights = who(self.context, request, asked.values["head"])
         rooms = room(self.context, clip, segmenter)
-        return Work(made, marks, rooms, rooms.prepare(made.pixels), read_settings(settings))
+        return Work(made, marks, rooms, rooms.prepare(made.pixels), Asked(asked.values | {"head": head}, weights))
 
 
 _DESKS: WeakKeyDictionary[gr.Blocks, Desk] = WeakKeyDictionary()

@@ -13,8 +13,10 @@ import gradio as gr
 
 from models.medfocusclip.options import WARNING
 from models.shared.method import Method
+from workbench.backbones import Choice
 from workbench.context import Context
 from workbench.parts import html
+from workbench.parts.backbone_picker import backbone_picker
 from workbench.parts.charts import probability_bars
 from workbench.parts.image_input import ImageInput, image_input
 from workbench.parts.look_panels import look_panels
@@ -24,10 +26,16 @@ from workbench.pictures import Shown
 from workbench.tabs.medfocusclip import api, proposals, results, takealong, whatif
 from workbench.tabs.medfocusclip.desk import Desk, Late, keep
 from workbench.tabs.medfocusclip.engine import EVENT, spoken
-from workbench.tabs.medfocusclip.names import SEGMENTERS
 from workbench.tabs.medfocusclip.scan import class_names, examples, first_marks, scan, source_of, truth
 from workbench.tabs.medfocusclip.settings import Controls, head_for, main_knobs, more_knobs, questions
 
+CLASSICAL = Choice(
+    "classical",
+    "classical",
+    "Region growing, no network",
+    "Grows from a click over pixels of like brightness; a stand-in of ours, and no SAM 2.",
+    "none",
+)
 NO_MASK = "Nothing was found there; click elsewhere, or draw a box."
 
 
@@ -60,7 +68,10 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
             picture = opening.picture
             asked = questions(method, class_names(picture), head_for(method, source_of(picture)))
             knobs = Controls(*asked, *main_knobs(), *more_knobs())
-            desk = Desk(context, source.shown, canvas, *_backbones(), knobs)
+            with gr.Accordion("Which networks answer", open=False, elem_id="medfocusclip_networks"):
+                outliner = backbone_picker(context, "sam2", elem_id="medfocusclip_sam2", extra=(CLASSICAL,))
+                clip = backbone_picker(context, "clip", elem_id="medfocusclip_clip")
+            desk = Desk(context, source.shown, canvas, clip.chosen, outliner.chosen, knobs)
     table = html.show("", elem_id="medfocusclip_changes")
     gr.Markdown("#### What CLIP was shown, and where it looked", container=False)
     shows = Shows(bars, table, look_panels(elem_id="medfocusclip_look"))
@@ -71,14 +82,6 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
     takealong.wire(desk, files)
     api.publish(context, method)
     keep(site, desk)
-
-
-def _backbones() -> tuple[gr.State, gr.Dropdown]:
-    clip = gr.State("")
-    segmenter = gr.Dropdown(
-        [(label, name) for name, label in SEGMENTERS.items()], value="auto", label="Who outlines", elem_id="medfocusclip_segmenter"
-    )
-    return clip, segmenter
 
 
 def _wire(desk: Desk, method: Method, source: ImageInput, shows: Shows, what_if: whatif.WhatIf, files: takealong.TakeAlong) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from models.medfocusclip.options import MODES, Mode
+from models.medfocusclip.study_plan import ARMS
 
 OURS = "ours, not from the paper"
 SHORT: dict[Mode, str] = {
@@ -17,6 +18,8 @@ SHORT: dict[Mode, str] = {
     "grey_out": "Faded around",
 }
 COLOUR: dict[Mode, int] = {mode: place for place, mode in enumerate(MODES)}
+WAYS_COLOUR = {arm.id: COLOUR[arm.mode] if arm.source == "automatic" or arm.mode != "painted" else len(COLOUR) for arm in ARMS.values()}
+"""The studies' arms in the colours of their modes; painting true outlines has one of its own."""
 FIRST_MODES: tuple[Mode, ...] = ("plain", "painted", "binary", "attention")
 MODE_CHOICES = [(f"{SHORT[mode]} ({OURS})" if mode == "attention" else SHORT[mode], mode) for mode in MODES]
 
@@ -27,18 +30,6 @@ STEERED = {
     "first_half": "The earlier half",
 }
 ROWS = [("The class token alone (it gives the answer)", "class"), ("Every token", "all")]
-SEGMENTERS = {
-    "auto": "The best that is here",
-    "small": "Small SAM 2 (256 px), ships with the program",
-    "sam2_hiera_tiny": "SAM 2 Hiera-Tiny (512 px), published weights",
-    "classical": "Region growing without a network",
-}
-SOURCES = {
-    "sam2": "by SAM 2",
-    "classical": "by region growing, without a network",
-    "user": "by hand",
-    "truth": "true outline of the phantom",
-}
 
 
 def steered_layers(choice: str, layers: int) -> tuple[int, ...] | None:

@@ -51,7 +51,7 @@ def scan(context: Context, request: Any, shown: Shown) -> Scan:
 
 def examples() -> list[Example]:
     """What the gallery offers: a phantom of each family, and real scans of the data folder where the host has them."""
-    made = [phantom("brain_mr", 4), phantom("liver_ct", 3), phantom("breast_ultrasound", 2), phantom("chest_xray", 5)]
+    made = [phantom("brain_mr", 0), phantom("liver_ct", 5), phantom("breast_ultrasound", 4), phantom("chest_xray", 7)]
     real = [
         *from_data("brain-tumor-mri/glioma", ["Te-gl_0025.jpg"], "Brain MRI, real"),
         *from_data("brain-tumor-mri/meningioma", ["Te-me_0014.jpg"], "Brain MRI, real"),

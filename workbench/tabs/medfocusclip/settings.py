@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -61,21 +62,24 @@ class Asked:
     """The controls' values, still without a network."""
 
     values: dict[str, Any]
+    weights: Path | None = None
+    """File of the visitor's own training, where that one answers; `values["head"]` is then its head's name."""
 
     def options(self, rooms: MedFocus, **more: Any) -> Options:
         """The room's options. OptionRefused with a sentence for what cannot be used."""
         get = self.values.__getitem__
         seed = get("seed")
+        chosen = {"modes": tuple(mode for _, mode in MODE_CHOICES if mode in (get("modes") or ()))} | more
         return Options(
-            modes=tuple(mode for _, mode in MODE_CHOICES if mode in (get("modes") or ())),
             painting=Painting(float(get("alpha")), get("palette"), bool(get("contour")), None if seed is None else int(seed)),
             guidance=Guidance(float(get("beta")), float(get("epsilon")), steered_layers(get("layers"), rooms.clip.layers), get("rows")),
             focus_rule=get("rule"),
             head=get("head"),
+            weights=self.weights,
             classes=split_names(get("classes")),
             template=get("template"),
             hide_text=bool(get("hide_text")),
-            **more,
+            **chosen,
         )
 
 
@@ -102,14 +106,17 @@ def head_for(method: Method, source: str) -> str:
     return source if source in heads(method) else ZERO_SHOT
 
 
+def answerers(method: Method, own: Sequence[tuple[str, str]] = ()) -> list[tuple[str, str]]:
+    """Everybody who can be asked: zero-shot, the shipped heads, the visitor's own trainings."""
+    kinds = {"phantom": "phantoms", "real": "real data"}
+    trained = [(f"{facts['title']} (trained, {kinds[facts['kind']]})", name) for name, facts in heads(method).items()]
+    return [(UNTRAINED, ZERO_SHOT), *trained, *own]
+
+
 def questions(method: Method, names: Sequence[str], head: str) -> tuple[gr.Dropdown, gr.Textbox, gr.CheckboxGroup]:
     """Who answers and about what: the main knobs."""
-    trained = [
-        (f"{facts['title']} (trained, {'phantoms' if facts['kind'] == 'phantom' else 'real data'})", name)
-        for name, facts in heads(method).items()
-    ]
     who = gr.Dropdown(
-        [(UNTRAINED, ZERO_SHOT), *trained],
+        answerers(method),
         value=head,
         label="Who answers",
         info="Trained weights know their own classes only.",

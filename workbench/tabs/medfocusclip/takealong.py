@@ -43,7 +43,7 @@ class TakeAlong:
 def layout() -> TakeAlong:
     """One row."""
     with gr.Row(elem_classes="lb-controls", elem_id="medfocusclip_files"):
-        make = gr.Button("Make files of what is shown", elem_id="medfocusclip_files_make", min_width=220)
+        make = gr.Button("Make files of what is shown", elem_id="medfocusclip_files_make", min_width=220, scale=0)
         files = tuple(gr.DownloadButton(label, visible=False, elem_id=f"medfocusclip_file_{kind}") for kind, label in KINDS)
     return TakeAlong(make, files)
 
