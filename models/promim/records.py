@@ -21,6 +21,7 @@ TEST_MODES: Mapping[TestMode, str] = {
 }
 Hiding = Literal["drop", "grey"]
 """How a patch is hidden: left out of the network (the method), or painted over with an even grey (for comparison)."""
+MOST_CLASSES = MOST_MASKS = 64
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,17 @@ class Options:
     masks: int = 8
     """How many masks "mean" averages over, 1…64."""
     hiding: Hiding = "drop"
+
+    def check(self) -> None:
+        """Raises ValueError in a sentence for what cannot be asked; class names and mask are checked where they are used."""
+        if not 0 < len(self.classes) <= MOST_CLASSES:
+            raise ValueError(f"Give 1 to {MOST_CLASSES} class names; these are {len(self.classes)}.")
+        if not 1 <= self.masks <= MOST_MASKS:
+            raise ValueError(f"Between 1 and {MOST_MASKS} masks can be tried at once, not {self.masks}.")
+        if self.test_mode not in TEST_MODES:
+            raise ValueError(f"The way to mask is one of {', '.join(TEST_MODES)}, not {self.test_mode!r}.")
+        if unknown := [arm for arm in self.arms if arm not in ARMS]:
+            raise ValueError(f"There is no arm called {unknown[0]!r}; choose among {', '.join(ARMS)}.")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ several masks to choose instead.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,28 +23,17 @@ from torch import Tensor
 from models.promim import insight
 from models.promim.arms import ARMS
 from models.promim.network import ClassTexts, PromptLearner, class_texts, classify, text_features
-from models.promim.records import TEST_MODES, Answer, Options, Prepared, Preset, Presets, Stability, TaskInfo
-from models.promim.seeing import kept_by, masked_features
+from models.promim.records import Answer, Options, Prepared, Preset, Presets, Stability, TaskInfo
+from models.promim.seeing import Content, kept_by, masked_features, prepare
 from models.promim.tasks import TASKS
 from models.promim.weights import RunId, WeightSet, read, run_id
-from models.shared.backbones.clip import load_clip
+from models.shared.backbones import shelf
 from models.shared.checkpoints import CheckpointRefused, card_path
 from models.shared.method import get as method_of
 
 if TYPE_CHECKING:
     from models.promim.records import Drift, Leakage, NearWord, PromptMap
     from models.shared.backbones.clip import Clip
-
-MOST_MASKS = 64
-MOST_CLASSES = 64
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """A picture that is equal to another when its bytes are."""
-
-    key: str
-    pixels: np.ndarray = field(compare=False)
 
 
 class Explorer:
@@ -64,7 +52,7 @@ class Explorer:
             weights = None
         self.weights = weights
         # Kept per explorer, by content: what does not change when only the mask does.
-        self._prepared = lru_cache(maxsize=64)(self._prepare)
+        self._prepared = lru_cache(maxsize=64)(partial(prepare, clip))
         self._texts = lru_cache(maxsize=64)(self._class_texts)
         self._static = lru_cache(maxsize=256)(self._static_features)
         self._whole = lru_cache(maxsize=64)(self._from_whole_picture)
@@ -90,15 +78,12 @@ class Explorer:
     # ------------------------------------------------------------------ the two verbs
     def prepare(self, picture: np.ndarray) -> Prepared:
         """The expensive step, kept by content. picture: (H, W) or (H, W, 3), uint8 or float in 0…1; ClipRefused for anything else."""
-        picture = np.ascontiguousarray(picture)
-        digest = hashlib.sha256(f"{self.clip.name} {self.clip.sha256} {picture.shape} {picture.dtype}".encode())
-        digest.update(picture.tobytes())
-        return self._prepared(_Picture(digest.hexdigest(), picture))
+        return self._prepared(Content.of(self.clip, picture))
 
     @torch.no_grad()
     def run(self, prepared: Prepared, options: Options) -> Answer:
         """Probabilities of every arm, and what ProMIM's prompt-maker saw. Raises ValueError (PromptRefused for class names) in a sentence."""
-        self._check(options)
+        options.check()
         keep = self._keep(options)
         masked = masked_features(self.clip, _pixels(prepared), keep, options.hiding)  # K E
         arms = tuple(arm for arm in options.arms if arm in self.arms)
@@ -128,7 +113,7 @@ class Explorer:
     def stability(self, prepared: Prepared, options: Options, masks: int = 32) -> Stability:
         """The same question under `masks` (1…64) throws of the mask; the test-time mode is left aside."""
         options = replace(options, masks=masks, test_mode="mean", mask=replace(options.mask, keep=None))
-        self._check(options)
+        options.check()
         keep = self._keep(options)
         masked = masked_features(self.clip, _pixels(prepared), keep, options.hiding)
         found: dict[str, np.ndarray] = {}
@@ -208,22 +193,6 @@ class Explorer:
         return self._keep(options)
 
     # ------------------------------------------------------------------ inside
-    def _prepare(self, picture: _Picture) -> Prepared:
-        clip, array = self.clip, picture.pixels
-        pixels = clip.preprocess(array)
-        with torch.no_grad():
-            feature = clip.image_features(pixels, normalize=True)[0]
-        mean, std = (np.asarray(values, dtype=np.float32) for values in (clip.preprocess_config.mean, clip.preprocess_config.std))
-        seen = pixels[0].permute(1, 2, 0).cpu().numpy() * std + mean  # 3 S S -> S S 3
-        return Prepared(
-            key=picture.key,
-            view=np.clip(np.round(seen * 255), 0, 255).astype(np.uint8),
-            box=clip.seen_box(*array.shape[:2]),
-            grid=clip.grid,
-            pixels=pixels.cpu().numpy(),
-            feature=feature.cpu().numpy(),
-        )
-
     def _promim(self, prepared: Prepared, options: Options, masked: Tensor):
         return classify(self.clip, self.learner(options, "promim"), self.texts(options), _feature(prepared), masked)
 
@@ -272,16 +241,6 @@ class Explorer:
     def _template(self, task: str) -> str:
         return self._task(task).template
 
-    def _check(self, options: Options) -> None:
-        if not 0 < len(options.classes) <= MOST_CLASSES:
-            raise ValueError(f"Give 1 to {MOST_CLASSES} class names; these are {len(options.classes)}.")
-        if not 1 <= options.masks <= MOST_MASKS:
-            raise ValueError(f"Between 1 and {MOST_MASKS} masks can be tried at once, not {options.masks}.")
-        if options.test_mode not in TEST_MODES:
-            raise ValueError(f"The way to mask is one of {', '.join(TEST_MODES)}, not {options.test_mode!r}.")
-        if unknown := [arm for arm in options.arms if arm not in ARMS]:
-            raise ValueError(f"There is no arm called {unknown[0]!r}; choose among {', '.join(ARMS)}.")
-
 
 def explorer(backbone: str = "", weights: str | Path = "", device: str = "cpu") -> Explorer:
     """The kept explorer of a backbone (a name as in `load_clip`; "" asks the environment, then the small one).
@@ -299,14 +258,9 @@ def explorer(backbone: str = "", weights: str | Path = "", device: str = "cpu") 
     return _explorer(backbone, str(path), stamp, device)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _explorer(backbone: str, weights: str, _stamp: tuple, device: str) -> Explorer:
-    return Explorer(_clip(backbone, device), read(Path(weights)) if weights else None)
-
-
-@lru_cache(maxsize=3)
-def _clip(backbone: str, device: str) -> Clip:
-    return load_clip(backbone or None, device)
+    return Explorer(shelf.clip(backbone or None, device), read(Path(weights)) if weights else None)
 
 
 def _fits(weights: WeightSet, clip: Clip) -> bool:
