@@ -187,7 +187,7 @@
     /* ---- what Python sends ---- */
     const picture = () => {
       const p = shown(); if (!p.url) { frameParts.hidden = true; empty.hidden = false; return; }
-      const image = new Image(); image.onload = draw; image.src = p.url;
+      const image = new Image(); image.onload = draw; image.onerror = () => refuse("The picture did not arrive; choose it once more."); image.src = p.url;
       Object.assign(view, { image, w: p.width, h: p.height }); view.fit(); state.reset(); cursor = corner = stroke = null;
       brush = Math.max(2, Math.round(Math.max(p.width, p.height) / 40)); Object.assign(size.lastChild, { max: Math.round(Math.max(p.width, p.height) / 6), value: brush });
       frameParts.hidden = false; empty.hidden = true; canvas.hidden = false; canvas.dataset.picture = p.id; say.textContent = ""; settle();

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from models.medfocusclip.providers import PACKAGE_GRID, GridOptions
+from models.medfocusclip.segments import Segment as Outlined
 from workbench.parts.prompt_canvas import segments
 from workbench.parts.segments import MAX_SEGMENTS
 from workbench.tabs.medfocusclip.desk import Desk, Late
@@ -133,7 +134,12 @@ def propose(desk: Desk, request: Any, stop: threading.Event, settings: Any, valu
     finally:
         stop.set()  # also when the page was closed: nobody waits for the rest
         worker.join()
-    yield _outcome(result, keep=bool(settings[-1]))
+    yield gr.HTML(busy=None)
+    if "found" in result:
+        yield gr.HTML(given=_given(result["found"], keep=bool(settings[-1])))
+    elif not isinstance(result["why"], Stopped | Late):
+        with spoken():
+            raise result["why"]
 
 
 def grid_options(settings: Any, shape: tuple[int, int]) -> GridOptions:
@@ -142,13 +148,7 @@ def grid_options(settings: Any, shape: tuple[int, int]) -> GridOptions:
     return GridOptions(int(points), float(score), float(stability), float(overlap), round(float(smallest) / 100 * shape[0] * shape[1]))
 
 
-def _outcome(result: dict[str, Any], *, keep: bool) -> gr.HTML:
-    why = result.get("why")
-    if isinstance(why, Stopped | Late):
-        return gr.HTML(busy=None)
-    if why is not None:
-        with spoken():
-            raise why
-    found = sorted(result["found"], key=lambda one: -one.score)[:MAX_SEGMENTS]
-    found.sort(key=lambda one: -one.area)
-    return gr.HTML(busy=None, given=segments(for_page(found), replace=not keep))
+def _given(found: Sequence[Outlined], *, keep: bool) -> dict[str, Any]:
+    """The best ones, as many as a canvas holds, the largest first."""
+    best = sorted(found, key=lambda one: -one.score)[:MAX_SEGMENTS]
+    return segments(for_page(sorted(best, key=lambda one: -one.area)), replace=not keep)
