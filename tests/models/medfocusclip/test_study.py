@@ -37,17 +37,24 @@ QUICK = {
 
 @pytest.fixture
 def small_world(monkeypatch, tmp_path, clip) -> None:
+    _shrink(monkeypatch, tmp_path, clip)
+
+
+def _shrink(patch: pytest.MonkeyPatch, folder, clip) -> None:
     """The tiny CLIP, few phantoms, few grid points, an own cache."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(study_data, "VALIDATION", 6)
-    monkeypatch.setattr(study_data, "CLASSICAL_GRID", GridOptions(3, 0.3, 0.3))
+    patch.setenv("XDG_CACHE_HOME", str(folder))
+    patch.setattr(study_data, "VALIDATION", 6)
+    patch.setattr(study_data, "CLASSICAL_GRID", GridOptions(3, 0.3, 0.3))
     for module in (recipe, heads, training):
-        monkeypatch.setattr(module, "load_clip", lambda *_: clip)
+        patch.setattr(module, "load_clip", lambda *_: clip)
 
 
-@pytest.fixture
-def result(small_world) -> dict:
-    return list(recipe.train(QUICK))[-1]
+@pytest.fixture(scope="module")
+def result(tmp_path_factory, clip) -> dict:
+    """What the recipe ends with; made once."""
+    with pytest.MonkeyPatch.context() as patch:
+        _shrink(patch, tmp_path_factory.mktemp("cache"), clip)
+        return list(recipe.train(QUICK))[-1]
 
 
 # ---------------------------------------------------------------------- shares and pictures
@@ -117,7 +124,7 @@ def test_training_learns_its_pictures_and_follows_from_the_seed_alone(clip) -> N
         losses = [
             loss
             for _, _, loss in study_train.fit(
-                net, ARMS["plain"], data, torch.arange(16), Training(batch=8, min_steps=12, lr=2e-3), seed=seed
+                net, ARMS["plain"], data, torch.arange(16), Training(batch=8, epochs=1.0, min_steps=12, lr=2e-3), seed=seed
             )
         ]
         ends.append((losses, study_train.answers(net, ARMS["plain"], data).argmax(1).tolist()))
@@ -143,7 +150,8 @@ def test_settings_give_every_share_enough_steps() -> None:
 
 
 # ---------------------------------------------------------------------- the recipe
-def test_a_study_ends_with_a_card_whose_numbers_its_weights_give_again(result, tmp_path) -> None:
+@pytest.mark.slow
+def test_a_study_ends_with_a_card_whose_numbers_its_weights_give_again(result, small_world, tmp_path) -> None:
     card, tensors = result["card"], result["tensors"]
     assert {"liver_ct_50/accuracy", "liver_ct_50/accuracy@plain", "liver_ct_100/accuracy_with_cue@attention"} <= set(card.metrics)
     assert {name.split(".")[2] for name in tensors} == {"plain", "painted", "attention"}
@@ -157,17 +165,20 @@ def test_a_study_ends_with_a_card_whose_numbers_its_weights_give_again(result, t
         assert (metric.low, metric.high) == pytest.approx(reference.wilson(round(metric.value * metric.n), metric.n))
 
 
+@pytest.mark.slow
 def test_a_stopped_study_goes_on_where_it_was(small_world, monkeypatch) -> None:
-    first = recipe.train(QUICK)
+    few = {"tasks": {"liver_ct": QUICK["tasks"]["liver_ct"] | {"arms": ["plain"], "fractions": [1.0]}}, "seeds": 2}
+    first = recipe.train(few)
     while "seed 1" not in next(first).get("text", ""):
         pass
     first.close()
-    fits = []
+    fits: list[int] = []
     monkeypatch.setattr(recipe.Study, "_run", _counting(fits, recipe.Study._run))
-    resumed = list(recipe.train(QUICK))[-1]
-    assert 0 < len(fits) < 12
-    assert len(list(recipe.train(QUICK))) < 10, "a finished study is only read"
-    assert resumed["card"].metrics == list(recipe.train(QUICK))[-1]["card"].metrics
+    resumed = list(recipe.train(few))[-1]
+    assert len(fits) == 1, "the finished run is read, the stopped one made again"
+    again = list(recipe.train(few))[-1]
+    assert len(fits) == 1
+    assert again["card"].metrics == resumed["card"].metrics
 
 
 def _counting(calls: list, inner):
@@ -178,7 +189,8 @@ def _counting(calls: list, inner):
     return run
 
 
-def test_the_shipped_head_answers_on_the_screen(result, tmp_path, monkeypatch, clip) -> None:
+@pytest.mark.slow
+def test_the_shipped_head_answers_on_the_screen(result, small_world, tmp_path, monkeypatch, clip) -> None:
     path = tmp_path / "weights.safetensors"
     save(path, result["tensors"], result["card"])
     monkeypatch.setattr(heads, "checkpoint", lambda: path)
@@ -197,6 +209,7 @@ def test_the_shipped_head_answers_on_the_screen(result, tmp_path, monkeypatch, c
     heads.trained_head.cache_clear()
 
 
+@pytest.mark.slow
 def test_where_the_method_loses_is_said_in_numbers(result) -> None:
     rows = [dict(row) for row in result["card"].extra["table"]]
     for row in rows:
@@ -261,19 +274,21 @@ class _Inbox:
         return self._left < 0
 
 
-WISH = {"arm": "attention", "pictures": 20, "tests": 40, "epochs": 5.0}
+WISH = {"arm": "attention", "pictures": 20, "tests": 40, "epochs": 1.0}
 
 
+@pytest.mark.slow
 def test_a_training_from_the_screen_ends_with_a_head_that_answers(small_world, tmp_path) -> None:
     events = list(training.train(WISH, _Inbox(tmp_path)))
     assert events[-1]["kind"] == "result"
     assert events[-1]["files"] == {"weights": "weights.safetensors", "card": "weights.json"}
-    assert [event["step"] for event in events if event["kind"] == "metric"][0] == 0
+    assert next(event["step"] for event in events if event["kind"] == "metric") == 0
     head = heads.trained_head("own", tmp_path / "weights.safetensors")
     assert set(head.towers) == {"plain", "attention"}
     assert head.classes == ("none", "cyst-like", "metastasis-like", "haemangioma-like")
 
 
+@pytest.mark.slow
 def test_a_stopped_training_keeps_its_weights(small_world, tmp_path) -> None:
     events = list(training.train(WISH, _Inbox(tmp_path, stop_after=3)))
     assert events[-1]["steps"] == 4
