@@ -11,10 +11,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from models.shared.method import get
+from models.shared.paths import assets_dir
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 EXAMPLE = Path(__file__).resolve().parents[2] / "assets" / "examples" / "brain_phantoms.zip"
 GRID, BARS = "#promim_grid .lb-patches", "#promim_bars .lb-chart"
+pytestmark = pytest.mark.skipif(
+    not (assets_dir() / "checkpoints" / "clip_small.safetensors").is_file(), reason="the small CLIP is not in this copy"
+)
 LEARNED = pytest.mark.skipif(not get("promim").checkpoint.is_file(), reason="the learned prompts are not in this copy")
 PROOF = {
     "Explore": "#promim_words .lb-card",

@@ -193,6 +193,13 @@ def test_the_leakage_says_how_much_of_cocoops_lies_where_promim_is_blind():
     assert made["panels"][1]["note"].startswith("0 % on hidden patches")
 
 
+def test_slopes_are_averaged_within_patches_so_that_zero_stays_zero():
+    slopes = np.zeros((8, 8), dtype=np.float32)
+    slopes[:4, :4] = np.arange(16).reshape(4, 4)
+    assert inside.coarse(slopes).tolist() == [[7.5, 0.0], [0.0, 0.0]]
+    assert inside.coarse(np.ones((3, 3))).shape == (3, 3)
+
+
 def test_the_map_joins_each_hand_written_class_with_promims_for_this_picture():
     found = PromptMap(
         points=np.float32([[0, 0], [1, 0], [0, 1], [1, 1], [0, 2], [1, 2]]),

@@ -64,14 +64,14 @@ def _views() -> list[Any]:
     gr.Markdown("#### Inside the prompt", container=False)
     with gr.Row():
         with gr.Column(scale=7, min_width=320):
-            steady = box_plot(elem_id="promim_stability", empty=READY)
+            steady = box_plot(elem_id="promim_stability", empty=inside.WAITING)
         with gr.Column(scale=5, min_width=320):
-            moved = gauges(elem_id="promim_drift")
+            moved = gauges(elem_id="promim_drift", empty=inside.WAITING)
     with gr.Row():
         with gr.Column(scale=7, min_width=320):
-            leaks = heat_overlay(elem_id="promim_leakage")
+            leaks = heat_overlay(elem_id="promim_leakage", empty=inside.WAITING)
         with gr.Column(scale=5, min_width=320):
-            plane = scatter(elem_id="promim_map")
+            plane = scatter(elem_id="promim_map", empty=inside.WAITING)
     near = html.show("", elem_id="promim_words")
     return [steady, moved, leaks, plane, near]
 

@@ -26,6 +26,7 @@ TITLES = {
 }
 SPREAD = ("clip", "cocoop", "promim")
 """Arms in the box plot and on the map: with and without conditioning, with and without a mask."""
+WAITING = "Worked out once the mask has rested for a moment …"
 NEEDS_PROMPTS = "Shown once there are learned prompts for this backbone."
 WARNING = (
     "A warning: learned context vectors stand for no words. The nearest ones in the vocabulary are usually not readable, and a word that "
@@ -97,9 +98,16 @@ def leakage(found: Mapping[str, Leakage], seen_url: str, keep: np.ndarray) -> di
         notes["cocoop"] = f"Sees every patch; {100 * outside:.0f} % of its sensitivity lies where ProMIM’s prompt-maker is blind."
     if "promim" in found:
         notes["promim"] = f"{100 * found['promim'].hidden_share:g} % on hidden patches: nothing there can reach the prompt."
-    heats = [Heat(arm_title(arm), one.pixels, notes[arm]) for arm, one in found.items()]
+    heats = [Heat(arm_title(arm), coarse(one.pixels), notes[arm]) for arm, one in found.items()]
     about = "|∂‖π‖ / ∂pixel|: where a change of the picture would change the class descriptions. It shows influence on the words, not where a finding is."
-    return heats_data(seen_url, "the picture as the network sees it", heats, title=TITLES["leakage"], about=about)
+    return heats_data(seen_url, "the picture as the network sees it", heats, title=TITLES["leakage"], about=about, shared=False)
+
+
+def coarse(slopes: np.ndarray) -> np.ndarray:
+    """Slopes (S, S) averaged over squares of a few pixels: single pixels' gradients are speckle. No square reaches over the edge of a patch."""
+    side = next((side for side in (4, 2) if slopes.shape[0] % side == 0), 1)
+    rows, columns = slopes.shape[0] // side, slopes.shape[1] // side
+    return slopes.reshape(rows, side, columns, side).mean(axis=(1, 3))
 
 
 def prompt_map(found: PromptMap, others: int) -> dict[str, Any]:
@@ -137,7 +145,7 @@ def words(found: Mapping[str, Sequence[Sequence[NearWord]]]) -> str:
         return html.card(TITLES["words"], f"<p>{html.text(NEEDS_PROMPTS)}</p>")
     vectors = range(len(next(iter(found.values()))))
     rows = [[f"V<sub>{m + 1}</sub>", *(_near(found[arm][m]) for arm in found)] for m in vectors]
-    table = html.table(["Learned word", *(arm_title(arm) for arm in found)], rows)
+    table = html.table(["Learned word", *(arm_title(arm) for arm in found)], rows).replace("<td>", '<td class="lb-wrap">')
     return html.card(TITLES["words"], table, f"<p><small>{html.text(WARNING)}</small></p>")
 
 

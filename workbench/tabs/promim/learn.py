@@ -26,8 +26,8 @@ sentence points most nearly in the same direction. Much hangs on the sentence. �
 | CoCoOp | learned, then **shifted by each picture**: a small network looks at the picture and moves the words |
 | ProMIM | as CoCoOp, but the small network **sees only some patches** of the picture |
 
-Why hide three quarters of it? A prompt-maker that sees everything can copy details of the training pictures into the words. That helps with the
-classes it was trained on and hurts with new ones. If it sees another random quarter each time, it can only use what is visible in *any* quarter.
+Why hide three quarters of it? A prompt-maker that sees everything can copy details of the training pictures into the words. The authors hold
+that this helps with the classes it was trained on and hurts with new ones. If it sees another random quarter each time, it can only use what is visible in *any* quarter.
 
 ### The equations
 
@@ -48,7 +48,7 @@ the “masked image modelling” of the title is a mask on the condition, not a 
 
 ### What to look for
 
-1. **Base and new.** Prompt learning always helps on base classes. The question is what it costs on new ones; H is the harmonic mean of both.
+1. **Base and new.** Learned words are fitted to the base classes. The question is what that costs on new ones; H is the harmonic mean of both.
 2. **Hide everything** (the slider to the end): only the class token is left, so every picture gets the same words, and ProMIM has become CoOp.
 3. **Show everything**: with weights of r = 0 and λ = 0 ProMIM is CoCoOp, number for number.
 4. **Steadiness.** Roll the mask again and again. If the answer jumps, the description depended on which part was seen.
@@ -58,7 +58,7 @@ the “masked image modelling” of the title is a mask on the condition, not a 
 1. In *Explore*, paint the lesion away, so that the prompt-maker cannot see it. Do ProMIM's bars move? The picture that is compared still shows it.
 2. Switch to *Block*: whole regions go missing. Is the spread of the boxes larger than with single patches?
 3. Write class names of your own. Then write nonsense: the percentages still add up to 100.
-4. In *Evidence*, find the tasks where hand-written CLIP beats every learned prompt on new classes.
+4. In *Evidence*, compare the columns *New*: on which tasks does a learned prompt beat the hand-written sentence, and on which not?
 """
 
 

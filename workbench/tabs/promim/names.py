@@ -19,7 +19,7 @@ MODES = {"fixed": "One mask", "full": "Whole picture", "mean": "Mean over 8 mask
 HIDINGS = {"drop": "Left out of the network (the method)", "grey": "Painted grey (ours, to compare)"}
 MEAN_MASKS = 8
 STABILITY_MASKS = 32
-NEAR_WORDS = 4
+NEAR_WORDS = 3
 
 CLINICIAN = (
     "A class description is worked out for each picture anew, so two patients are compared with two slightly different descriptions. "
