@@ -35,6 +35,10 @@ BOX_SHARE = 0.45
 NOTHING = 0.08
 """Of the objects in a batch that begins with clicks: places where there is none."""
 CLIP = 1.0
+LOUDEST = 0.25
+"""Mean square of the encoder's maps above which they are pulled down: louder ones drown the place code, and the prompt is forgotten."""
+NECK_RATE = 0.1
+"""Of the learning rate, for the layer in front of the embedding, whose weights begin small."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Fitting:
         self.model = aim(model, generator=self._generator).to(device, memory_format=torch.channels_last).train()
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema))
         self._pools, self._settings, self._device = pools, settings, device
-        self._optimizer = torch.optim.AdamW(_groups(model, settings.weight_decay), lr=settings.lr, betas=(0.9, 0.98))
+        self._optimizer = torch.optim.AdamW(_groups(model, settings), lr=settings.lr, betas=(0.9, 0.98))
         self._schedule = LambdaLR(self._optimizer, lambda step: _rate(step, settings.steps))
         self._fast = device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
 
@@ -109,7 +113,8 @@ class Fitting:
         objects, masks = self._settings.objects, scenes.covered > 0.5
         pixels = scenes.pixels.to(self._device, memory_format=torch.channels_last)
         covered, asked = scenes.covered.to(self._device), scenes.asked.to(self._device)
-        features = tuple(part.repeat_interleave(objects, 0) for part in encode(self.model, pixels))
+        maps = encode(self.model, pixels)
+        features = tuple(part.repeat_interleave(objects, 0) for part in maps)
         points, labels = self._first(scenes, masks, with_box=with_box)
         earlier, total = None, torch.zeros((), device=self._device)
         for round_ in range(rounds):
@@ -123,7 +128,8 @@ class Fitting:
                 point, label = corrections(predicted[rows, shown].cpu(), _filled(masks, scenes), side=SIDE, generator=self._generator)
                 points, labels = torch.cat([points, point[:, None]], 1), torch.cat([labels, label[:, None]], 1)
         good = overlap(predicted[:, 0], covered > 0.5)[asked].mean() if asked.any() else torch.zeros(())
-        return total / rounds, float(good)
+        loud = sum((part.float().square().mean() - LOUDEST).relu() for part in maps)
+        return total / rounds + loud, float(good)
 
     def _first(self, scenes: Scenes, masks: Tensor, *, with_box: bool) -> tuple[Tensor, Tensor]:
         """Points (n, P, 2) and labels (n, P)."""
@@ -168,14 +174,17 @@ def _filled(masks: Tensor, scenes: Scenes) -> Tensor:
     return torch.where(scenes.asked[:, None, None], masks, empty.repeat_interleave(len(masks) // len(empty), 0))
 
 
-def _groups(model: SAM2Base, weight_decay: float) -> list[dict]:
-    """Decay for matrices alone, not for biases, norms and embeddings of single tokens."""
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+def _groups(model: SAM2Base, settings: Settings) -> list[dict]:
+    """Decay for matrices alone, not for biases, norms and embeddings of single tokens; a small rate for the layer before the embedding."""
+    neck = list(model.image_encoder.neck.convs[0].parameters())
+    apart = {id(p) for p in neck}
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad and id(p) not in apart]
     matrices = [p for name, p in named if p.ndim > 1 and "embed" not in name and "token" not in name]
-    chosen = {id(p) for p in matrices}
+    apart |= {id(p) for p in matrices}
     return [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": [p for _, p in named if id(p) not in chosen], "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": settings.weight_decay},
+        {"params": [p for _, p in named if id(p) not in apart], "weight_decay": 0.0},
+        {"params": neck, "weight_decay": 0.0, "lr": NECK_RATE * settings.lr},
     ]
 
 

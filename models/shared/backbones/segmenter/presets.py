@@ -7,13 +7,13 @@ from models.shared.method import Preset
 PRESETS = (
     Preset(
         name="embedded",
-        about="The network that ships: phantoms of three families and 65 outlined ultrasound pictures, half an hour on one processor core.",
+        about="The network that ships: phantoms of three families and 65 outlined ultrasound pictures, a quarter of an hour on one processor core.",
         config={
-            "steps": 2000,
-            "pictures": 8,  # in one batch
+            "steps": 1500,
+            "pictures": 4,  # in one batch
             "objects": 4,  # prompted in each picture
             "rounds": 3,  # the first prompt and two corrections
-            "pool": 1200,  # phantoms of each family, used over and over
+            "pool": 320,  # phantoms of each family, used over and over
             "lr": 8e-4,
             "weight_decay": 0.05,
             "ema": 0.995,
@@ -22,13 +22,13 @@ PRESETS = (
     ),
     Preset(
         name="trial",
-        about="A few minutes: enough to see masks appear, far from the shipped network.",
+        about="A few minutes: enough to see the network begin to follow a click, far from the shipped one.",
         config={
-            "steps": 120,
-            "pictures": 8,
+            "steps": 300,
+            "pictures": 4,
             "objects": 4,
             "rounds": 2,
-            "pool": 200,
+            "pool": 128,
             "lr": 8e-4,
             "weight_decay": 0.05,
             "ema": 0.98,
