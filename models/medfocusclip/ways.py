@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,13 +108,13 @@ def _joined(cards: Mapping[str, Card], settings: Mapping[str, object]) -> Card:
     arms: Sequence[str] = list(cards)
     first = cards[arms[0]]
     heads = {HEAD: first.extra["heads"][HEAD] | {"arms": arms}}
-    return replace(
-        first,
-        title=f"Liver-CT-like phantoms, {len(arms)} ways",
-        config=first.config | dict(settings) | {"arms": arms},
-        recipe="models.medfocusclip.ways.train_ways with this card's config",
-        seconds=sum(card.seconds for card in cards.values()),
-        trained_parameters=sum(card.trained_parameters for card in cards.values()),
-        metrics={name: metric for card in cards.values() for name, metric in card.metrics.items()},
-        extra={**first.extra, "heads": heads},
-    )
+    changed = {
+        "title": f"Liver-CT-like phantoms, {len(arms)} ways",
+        "config": first.config | dict(settings) | {"arms": arms},
+        "recipe": "models.medfocusclip.ways.train_ways with this card's config",
+        "seconds": sum(card.seconds for card in cards.values()),
+        "trained_parameters": sum(card.trained_parameters for card in cards.values()),
+        "metrics": {name: metric for card in cards.values() for name, metric in card.metrics.items()},
+        "extra": {**first.extra, "heads": heads},
+    }
+    return first.model_copy(update=changed)

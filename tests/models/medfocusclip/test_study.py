@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.medfocusclip import heads, recipe, reference, study_data, study_report, study_train, training
+from models.medfocusclip import heads, recipe, reference, study_data, study_report, study_train, training, ways
 from models.medfocusclip.network import FocusClassifier
 from models.medfocusclip.options import OptionRefused
 from models.medfocusclip.painting import as_rgb, image_seed, paint
@@ -293,6 +293,20 @@ def test_a_stopped_training_keeps_its_weights(small_world, tmp_path) -> None:
     events = list(training.train(WISH, _Inbox(tmp_path, stop_after=3)))
     assert events[-1]["steps"] == 4
     assert (tmp_path / "weights.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_several_ways_are_trained_one_after_the_other_into_one_head(small_world, tmp_path) -> None:
+    asked = {name: value for name, value in WISH.items() if name != "arm"} | {"arms": ["attention", "painted"], "device": "cpu"}
+    events = list(ways.train_ways(asked, _Inbox(tmp_path)))
+    assert [one["id"] for one in events[0]["arms"]] == ["attention", "painted"]
+    assert set(events[-1]["scores"]) == {"attention", "painted"}
+    for arm in ("attention", "painted"):
+        assert sum(len(event["loss"]) for event in events if event["kind"] == "points" and event["arm"] == arm) == 30
+    head = heads.trained_head("own", tmp_path / "weights.safetensors")
+    assert set(head.towers) == {"plain", "attention", "painted"}
+    with pytest.raises(PlanRefused, match="at least one way"):
+        ways.read_ways({"arms": []})
 
 
 @pytest.mark.parametrize("wish", [{"arm": "magic"}, {"pictures": 5}, {"lr": 1.0}, {"blocks": "many"}, {"speed": 1}])
