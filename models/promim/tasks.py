@@ -23,6 +23,7 @@ from models.shared.data.phantoms.facts import Combination, Kind, combinations
 from models.shared.data.phantoms.generate import drawer_of
 
 Group = Literal["base", "new"]
+MIXED = "mixed"
 SIZES = ("medium", "large")
 """Lesions drawn: small ones go by another noun in one family."""
 
@@ -32,6 +33,7 @@ class PictureClass:
     """One class: what is drawn and what it is called."""
 
     name: str
+    family: str
     label: str
     combination: Combination
 
@@ -47,35 +49,38 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Task:
-    """One family's classes."""
+    """Classes of one or several families."""
 
     id: str
     title: str
-    family: str
+    families: tuple[str, ...]
     template: str
-    count: int
-    """Classes in each half."""
+    per_family: int
+    """Classes of each family in each half."""
+
+    @property
+    def count(self) -> int:
+        """Classes in each half."""
+        return self.per_family * len(self.families)
+
+    @property
+    def family(self) -> str:
+        """The phantom family, or "mixed" for several."""
+        return self.families[0] if len(self.families) == 1 else MIXED
 
     @cached_property
     def new(self) -> tuple[PictureClass, ...]:
         """Combinations no training picture of the CLIP shows."""
-        return _balanced_pick(self._all(held_out=True), self.count)
+        return self._picked(held_out=True)
 
     @cached_property
     def base(self) -> tuple[PictureClass, ...]:
         """Combinations prompts are learned on."""
-        return _balanced_pick(self._all(held_out=False), self.count)
+        return self._picked(held_out=False)
 
-    def _all(self, *, held_out: bool) -> tuple[PictureClass, ...]:
-        family = drawer_of(self.family).FAMILY
-        held = phantoms.held_out(self.family)
-        return tuple(
-            PictureClass(_name(kind, family.area, combo), kind.label, combo)
-            for kind in family.kinds
-            if kind.placed and set(SIZES) <= set(kind.sizes)
-            for combo in combinations(kind)
-            if (combo in held) == held_out
-        )
+    def _picked(self, *, held_out: bool) -> tuple[PictureClass, ...]:
+        every = (_all(family, held_out=held_out) for family in self.families)
+        return tuple(one for classes in every for one in _balanced_pick(classes, self.per_family))
 
     def classes(self, group: Group) -> tuple[PictureClass, ...]:
         """One half."""
@@ -95,17 +100,17 @@ class Task:
         images, labels, seeds = [], [], []
         for number, one in enumerate(self.classes(group)):
             for k, seed in enumerate(phantoms.split_seeds(split, per_class, start + number * per_class)):
-                images.append(draw(self.family, one, seed, size=size, large=bool(k % 2)))
+                images.append(draw(one, seed, size=size, large=bool(k % 2)))
                 labels.append(number)
                 seeds.append(seed)
         return Pictures(np.stack(images), np.array(labels, dtype=np.int64), tuple(seeds))
 
 
-def draw(family: str, one: PictureClass, seed: int, *, size: int = 128, large: bool = False) -> np.ndarray:
+def draw(one: PictureClass, seed: int, *, size: int = 128, large: bool = False) -> np.ndarray:
     """One phantom with a single lesion of that class, float32 (S, S) in 0…1."""
     side, zone, margin, density = one.combination
     return phantoms.sample(
-        family,
+        one.family,
         seed,
         size=size,
         label=one.label,
@@ -116,6 +121,18 @@ def draw(family: str, one: PictureClass, seed: int, *, size: int = 128, large: b
         density=density,
         lesion_size=SIZES[large],
     ).image
+
+
+def _all(family: str, *, held_out: bool) -> tuple[PictureClass, ...]:
+    """Every combination of a family that is, or is not, held out; of kinds that are drawn at both sizes."""
+    drawn, held = drawer_of(family).FAMILY, phantoms.held_out(family)
+    return tuple(
+        PictureClass(_name(kind, drawn.area, combo), family, kind.label, combo)
+        for kind in drawn.kinds
+        if kind.placed and set(SIZES) <= set(kind.sizes)
+        for combo in combinations(kind)
+        if (combo in held) == held_out
+    )
 
 
 def _name(kind: Kind, area: str, combo: Combination) -> str:
@@ -138,9 +155,10 @@ TASKS: Mapping[str, Task] = MappingProxyType(
     {
         task.id: task
         for task in (
-            Task("chest", "Chest masses", "chest_xray", "chest radiograph showing a {}.", 8),
-            Task("breast", "Breast lesions", "breast_ultrasound", "breast ultrasound showing a {}.", 8),
-            Task("brain", "Brain tumours", "brain_mr", "brain MR showing a {}.", 6),
+            Task("chest", "Chest masses", ("chest_xray",), "chest radiograph showing a {}.", 8),
+            Task("breast", "Breast lesions", ("breast_ultrasound",), "breast ultrasound showing a {}.", 8),
+            Task("brain", "Brain tumours", ("brain_mr",), "brain MR showing a {}.", 6),
+            Task("mixed", "Four kinds of scan", ("chest_xray", "breast_ultrasound", "brain_mr", "liver_ct"), "a photo of a {}.", 2),
         )
     }
 )
