@@ -47,7 +47,7 @@
         g.save(); g.scale(w / d.side, w / d.side); const path = L.masks.outline(d.region, d.side, d.side);
         g.lineWidth = (3.5 * d.side) / w; g.strokeStyle = "rgba(0,0,0,.7)"; g.stroke(path); g.lineWidth = (1.6 * d.side) / w; g.strokeStyle = "#7cfcff"; g.stroke(path); g.restore();
       }
-      const inside = p.mass ? p.mass[k] : null; v.mass.textContent = inside === null ? "no share: this panel has a frame of its own" : `${percent(inside)} of its attention inside`; v.figure.dataset.mass = inside;
+      const inside = p.mass ? p.mass[k] : null; v.mass.textContent = inside !== null ? `${percent(inside)} of its attention inside` : d.region ? "no share: this panel has a frame of its own" : "no region to look into"; v.figure.dataset.mass = inside;
       canvas.setAttribute("aria-label", `${p.label}: ${p.answer}. Attention, ${name()}: ${percent(inside)} inside the region.`);
     };
     const draw = () => {
@@ -55,7 +55,7 @@
       head.disabled = layer.value === "rollout";
       const k = index(), top = Math.max(...d.panels.map((p) => p.tops[k]));
       views.forEach((v) => { v.dot.style.background = L.colour(v.p.colour); panel(v, scale === "same" ? top : v.p.tops[k]); });
-      text.textContent = `Attention of ${name()}. The region covers ${percent(d.even)} of the patches: that much would lie inside if CLIP looked everywhere alike.`;
+      text.textContent = `Attention of ${name()}. ` + (d.region ? `The region covers ${percent(d.even)} of the patches: that much would lie inside if CLIP looked everywhere alike.` : "No segment is counted in, so there is no region.");
     };
     for (const control of [layer, head, strength]) control.oninput = draw;
     watch("data", show); new ResizeObserver(draw).observe(root); L.onTheme(draw); show();

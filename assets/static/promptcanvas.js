@@ -1,5 +1,5 @@
 /* The prompt canvas: click inside or outside, drag a box, brush, count segments in or out. The browser owns the state; Python answers.
-   props: label, tools, picture {id, url, width, height, alt}, answer {asked, segment, found: [{runs, iou, stability}], refused}, given {gift, replace, segments},
+   props: label, tools, picture {id, url, width, height, alt}, answer {asked, segment, found: [{runs, iou, stability}], refused}, given {gift, replace, picture, segments},
    heat {rows, columns, values, box, label} | null, busy {text, share} | null. Fires prompted, edited, toggled, changed; see workbench/parts/prompt_canvas.py. */
 (() => {
   "use strict";
@@ -9,7 +9,7 @@
     inside: "Click inside what you want outlined; drag to draw a box; shift-click or right-click marks what lies outside.",
     outside: "Click what the outline should leave out.",
     box: "Drag a box around one structure.",
-    brush: "Paint over what the outline has missed.",
+    brush: "Paint over what the outline has missed; a later click outlines the segment anew.",
     erase: "Wipe away what the outline has too much of.",
     pick: "Click a segment to count it in or out. Only segments that are counted in are painted.",
   };
@@ -32,9 +32,9 @@
     const tell = (...events) => { props.value = value(); for (const event of events) trigger(event); };
     const ask = () => { state.ask(); say.textContent = "Outlining …"; tell("prompted"); };
     const settle = (event) => { // after any change: ask when an outline is missing, else tell what stands now
-      draw();
+      draw(); clearTimeout(posted);
       if (state.waiting) { if (event) tell(event); ask(); return; }
-      clearTimeout(posted); posted = setTimeout(() => tell("changed"), 0);
+      posted = setTimeout(() => tell("changed"), 0);
       if (event) tell(event);
     };
 
@@ -195,9 +195,10 @@
     const answer = () => {
       const a = props.answer; if (!a || !a.asked) return;
       if (!state.answer(a)) return;
+      canvas.dataset.answered = a.asked;
       say.textContent = a.refused || words(state.active || state.segments.find((s) => s.id === a.segment)); settle();
     };
-    const given = () => { const g = props.given; if (!g || !g.gift || g.gift === taken) return; taken = g.gift; const n = state.give(g.segments, g.replace); say.textContent = n === 1 ? "1 segment was added." : `${n} segments were added.`; settle(); };
+    const given = () => { const g = props.given; if (!g || !g.gift || g.gift === taken) return; taken = g.gift; if (g.picture && g.picture !== shown().id) return; const n = state.give(g.segments, g.replace); say.textContent = n === 1 ? "1 segment was added." : `${n} segments were added.`; settle(); };
     const heat = () => { const h = props.heat; view.heat = h ? { layer: L.heatLayer(h), box: h.box } : null; heatRange.hidden = !h; draw(); };
     const work = () => { const b = props.busy; busy.hidden = !b; if (b) { busy.firstChild.textContent = b.text; busy.lastChild.firstChild.style.width = `${Math.round(100 * (b.share || 0))}%`; } };
     let taken = null;

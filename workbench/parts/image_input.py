@@ -75,7 +75,7 @@ def image_input(context: Context, *, elem_id: str, examples: Sequence[Example]) 
     shown, own = gr.State(first), gr.State(None)
     with gr.Row(elem_classes="lb-controls lb-input", elem_id=elem_id):
         upload = gr.UploadButton("Open a picture of your own", elem_id=f"{elem_id}_file", scale=0, min_width=220)
-        strip = _strip(examples, elem_id)
+        strip = _strip(examples, elem_id, context.pictures.kept_hours)
     # the facts of the first example are written down at once: it is the same for everybody
     facts = html.show(_facts(context.pictures.get(None, first)), elem_id=f"{elem_id}_facts")
     parts = _knobs(elem_id)
@@ -84,11 +84,22 @@ def image_input(context: Context, *, elem_id: str, examples: Sequence[Example]) 
     return source
 
 
-def _strip(examples: Sequence[Example], elem_id: str) -> gr.HTML:
+def _strip(examples: Sequence[Example], elem_id: str, hours: float) -> gr.HTML:
     """The examples as pictures to press. Fires `changed` with {"id"} or {"another": True, "id"}; answer with `gr.HTML(chosen=…, own=…)`."""
     offers = [_offer(example) for example in examples]
+    note = (
+        "PNG, JPEG, TIFF, BMP, WebP, DICOM or NIfTI; you can also drop the file on this page. It stays on this server, is shown to you alone "
+        f"and is deleted within {hours:.2g} hours of its last use. Do not bring pictures with a person's name burnt in."
+    )
     return _drawn(
-        "exampleStrip", {}, examples=offers, chosen=offers[0]["id"], own={}, upload=f"{elem_id}_file", elem_id=f"{elem_id}_examples"
+        "exampleStrip",
+        {},
+        examples=offers,
+        chosen=offers[0]["id"],
+        own={},
+        note=note,
+        upload=f"{elem_id}_file",
+        elem_id=f"{elem_id}_examples",
     )
 
 

@@ -56,7 +56,7 @@ def look_panels(*, elem_id: str, asks: bool = False) -> gr.HTML:
 
 
 def look_data(panels: Sequence[Panel], *, region: np.ndarray | None, share: np.ndarray, empty: str = "") -> dict[str, Any]:
-    """region: (S, S) bool in the network's square, outlined on every panel that shares its frame; None outlines nothing. share: (gh, gw), how much of
+    """region: (S, S) bool in the network's square, outlined on every panel that shares its frame; None: there is none, and no share of attention is told. share: (gh, gw), how much of
     each patch lies in the region: its mean is what attention inside would be if the network looked everywhere alike."""
     if not panels:
         return {"panels": [], "empty": empty}
@@ -68,7 +68,7 @@ def look_data(panels: Sequence[Panel], *, region: np.ndarray | None, share: np.n
         "heads": heads,
         "even": round(float(share.mean()), 4),
         "region": None if region is None else encode(region),
-        "panels": [_panel(panel, share) for panel in panels],
+        "panels": [_panel(panel, share, region is not None) for panel in panels],
     }
 
 
@@ -91,12 +91,12 @@ def jpeg_url(pixels: np.ndarray) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def _panel(panel: Panel, share: np.ndarray) -> dict[str, Any]:
+def _panel(panel: Panel, share: np.ndarray, pointed: bool) -> dict[str, Any]:
     mean = panel.attention.mean(axis=1, keepdims=True)  # L 1 gh gw
     maps = np.concatenate([np.concatenate([panel.attention, mean], axis=1).reshape(-1, *mean.shape[2:]), panel.rollout[None]])
     tops = maps.max(axis=(1, 2))
     steps = np.rint(maps / np.where(tops > 0, tops, 1)[:, None, None] * 255).astype(np.uint8)
-    placed = bool(np.isfinite(panel.mass).all())
+    placed = pointed and bool(np.isfinite(panel.mass).all())
     mean_mass = (mean[:, 0] * share).sum((1, 2)) / np.maximum(mean[:, 0].sum((1, 2)), np.finfo(np.float32).tiny)
     masses = [*np.concatenate([panel.mass, mean_mass[:, None]], axis=1).ravel(), panel.rollout_mass]
     return {

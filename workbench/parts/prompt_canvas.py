@@ -61,10 +61,11 @@ def refusal(marks: Marks, sentence: str) -> dict[str, Any]:
     return {"asked": marks.asked, "segment": marks.active, "found": [], "refused": sentence}
 
 
-def segments(found: Sequence[Segment], *, replace: bool) -> dict[str, Any]:
-    """Segments for the prop `given`. replace: let go of what is there; else they are added to it. Ids are dealt out by the canvas."""
+def segments(found: Sequence[Segment], *, replace: bool, picture: str = "") -> dict[str, Any]:
+    """Segments for the prop `given`. replace: let go of what is there; else they are added to it. picture: the id they belong to, where the work
+    took so long that people may have gone on to another. Ids are dealt out by the canvas."""
     # the page sees only props that differ, and the same segments may be given twice
-    return {"gift": secrets.token_hex(4), "replace": replace, "segments": [one.for_browser() for one in found]}
+    return {"gift": secrets.token_hex(4), "replace": replace, "picture": picture, "segments": [one.for_browser() for one in found]}
 
 
 def heat(values: np.ndarray, box: tuple[float, float, float, float], label: str) -> dict[str, Any]:

@@ -63,14 +63,14 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
             marks = segments(first_marks(opening), replace=True)
             canvas = prompt_canvas(elem_id="medfocusclip_canvas", label="Scan", picture=opening.for_canvas(), given=marks)
             finder = proposals.layout()
+            with gr.Accordion("Which networks answer", open=False, elem_id="medfocusclip_networks"):
+                outliner = backbone_picker(context, "sam2", elem_id="medfocusclip_sam2", extra=(CLASSICAL,))
+                clip = backbone_picker(context, "clip", elem_id="medfocusclip_clip")
         with gr.Column(scale=2, min_width=320):
             bars = probability_bars(elem_id="medfocusclip_bars")
             picture = opening.picture
             asked = questions(method, class_names(picture), head_for(method, source_of(picture)))
             knobs = Controls(*asked, *main_knobs(), *more_knobs())
-            with gr.Accordion("Which networks answer", open=False, elem_id="medfocusclip_networks"):
-                outliner = backbone_picker(context, "sam2", elem_id="medfocusclip_sam2", extra=(CLASSICAL,))
-                clip = backbone_picker(context, "clip", elem_id="medfocusclip_clip")
             desk = Desk(context, source.shown, canvas, clip.chosen, outliner.chosen, knobs)
     table = html.show("", elem_id="medfocusclip_changes")
     gr.Markdown("#### What CLIP was shown, and where it looked", container=False)
@@ -131,7 +131,11 @@ def answered(desk: Desk, request: Any, values: Any) -> list[Any]:
         except Late:
             return [gr.skip()] * 3
         known = truth(work.scan.picture, answer.classes)
-        return [gr.HTML(data=results.bars(answer, truth=known)), results.changes(answer), gr.HTML(data=results.panels(answer, work.rooms))]
+        return [
+            gr.HTML(data=results.bars(answer, truth=known, seq=work.marks.asked)),
+            results.changes(answer),
+            gr.HTML(data=results.panels(answer, work.rooms)),
+        ]
 
 
 def opened(context: Context, method: Method, request: Any, shown: Shown) -> list[Any]:

@@ -38,8 +38,9 @@ $\alpha = 0$ is the scan itself; at $\alpha = 1$ only colours are left and all t
 
 ### The answer, and the loss of training
 
-$$v = \frac{f_{img}(J)}{\lVert f_{img}(J)\rVert},\qquad t_k = \frac{f_{txt}(\text{“This is a photo of }k\text{”})}{\lVert\cdot\rVert},\qquad p = \mathrm{softmax}(s\,v\,t^{\top}),\qquad
-L = \lambda\,L_{ce} + (1-\lambda)\,L_{align}$$
+$$v = \frac{f_{img}(J)}{\lVert f_{img}(J)\rVert},\qquad t_k = \frac{f_{txt}(\text{“This is a photo of }k\text{”})}{\lVert\cdot\rVert}$$
+
+$$p = \mathrm{softmax}(s\,v\,t^{\top}),\qquad L = \lambda\,L_{ce} + (1-\lambda)\,L_{align}$$
 
 $L_{ce}$ asks for the right class; $L_{align}$ pulls pictures and texts of one class together within a batch. Both terms are our reading: of the paper's
 own loss only the form $\lambda L_c + (1-\lambda) L_e$ is known.

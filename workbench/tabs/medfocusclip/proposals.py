@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from models.medfocusclip.providers import PACKAGE_GRID, GridOptions
-from models.medfocusclip.segments import Segment as Outlined
 from workbench.parts.prompt_canvas import segments
 from workbench.parts.segments import MAX_SEGMENTS
 from workbench.tabs.medfocusclip.desk import Desk, Late
@@ -117,6 +116,7 @@ def propose(desk: Desk, request: Any, stop: threading.Event, settings: Any, valu
         try:
             work = desk.work(request, values)
             grid = grid_options(settings, work.prepared.shape)
+            result["picture"] = work.scan.id
             result["found"] = work.rooms.propose(work.prepared, grid, told_progress)
         except Exception as why:  # noqa: BLE001  handed over to the thread that talks to the page
             result["why"] = why
@@ -136,7 +136,7 @@ def propose(desk: Desk, request: Any, stop: threading.Event, settings: Any, valu
         worker.join()
     yield gr.HTML(busy=None)
     if "found" in result:
-        yield gr.HTML(given=_given(result["found"], keep=bool(settings[-1])))
+        yield gr.HTML(given=_given(result, keep=bool(settings[-1])))
     elif not isinstance(result["why"], Stopped | Late):
         with spoken():
             raise result["why"]
@@ -148,7 +148,7 @@ def grid_options(settings: Any, shape: tuple[int, int]) -> GridOptions:
     return GridOptions(int(points), float(score), float(stability), float(overlap), round(float(smallest) / 100 * shape[0] * shape[1]))
 
 
-def _given(found: Sequence[Outlined], *, keep: bool) -> dict[str, Any]:
+def _given(result: dict[str, Any], *, keep: bool) -> dict[str, Any]:
     """The best ones, as many as a canvas holds, the largest first."""
-    best = sorted(found, key=lambda one: -one.score)[:MAX_SEGMENTS]
-    return segments(for_page(sorted(best, key=lambda one: -one.area)), replace=not keep)
+    best = sorted(result["found"], key=lambda one: -one.score)[:MAX_SEGMENTS]
+    return segments(for_page(sorted(best, key=lambda one: -one.area)), replace=not keep, picture=result["picture"])

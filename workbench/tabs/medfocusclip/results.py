@@ -21,10 +21,10 @@ TITLE = "How probable each class is, by how CLIP was shown the region"
 NOTHING = "No segment is counted in: there is nothing to paint or to point at, so these answers are those of the plain scan."
 
 
-def bars(answer: Answer, *, truth: int | None = None) -> dict[str, Any]:
-    """Data of the probability bars. truth: a phantom's own class."""
+def bars(answer: Answer, *, truth: int | None = None, seq: int | None = None) -> dict[str, Any]:
+    """Data of the probability bars. truth: a phantom's own class. seq: the click that they answer."""
     series = [Series(_label(mode), COLOUR[mode], view.probabilities.tolist()) for mode, view in answer.views.items()]
-    return bars_data(answer.classes, series, title=TITLE, truth=truth, digest=digest(answer))
+    return bars_data(answer.classes, series, title=TITLE, truth=truth, digest=digest(answer), seq=seq)
 
 
 def digest(answer: Answer) -> str:
@@ -57,7 +57,7 @@ def changes(answer: Answer) -> str:
             html.text(said(answer, view)),
             _moved(plain, view),
             f"{view.entropy:.2f}",
-            _inside(view, even),
+            _inside(view, even) if answer.focus else "–",
             html.text(view.weights),
         ]
         for mode, view in answer.views.items()
@@ -65,9 +65,10 @@ def changes(answer: Answer) -> str:
     notes = [] if answer.focus else [NOTHING]
     if answer.hidden_text:
         notes.append(f"{len(answer.hidden_text)} places that look like burnt-in text were painted over first.")
-    notes.append(
-        f"Attention is CLIP's class token over all layers (rollout); {percent(even)} of the patches lie in the region, so that much would fall in by chance."
-    )
+    if answer.focus:
+        notes.append(
+            f"Attention is CLIP's class token over all layers (rollout); {percent(even)} of the patches lie in the region, so that much would fall in by chance."
+        )
     return html.table(head, rows) + "".join(f"<p class='lb-hint'>{html.text(note)}</p>" for note in notes)
 
 

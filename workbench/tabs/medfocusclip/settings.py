@@ -135,25 +135,24 @@ def questions(method: Method, names: Sequence[str], head: str) -> tuple[gr.Dropd
 
 def main_knobs() -> tuple[gr.Slider, gr.Slider, gr.Checkbox]:
     """Opacity, strength of guidance, and hiding burnt-in text."""
-    with gr.Row():
-        alpha = gr.Slider(
-            0,
-            1,
-            value=0.5,
-            step=0.05,
-            label="Opacity of the colours α",
-            info="0: the scan alone. 1: colours alone.",
-            elem_id="medfocusclip_alpha",
-        )
-        beta = gr.Slider(
-            0,
-            8,
-            value=1,
-            step=0.25,
-            label="Strength of guided attention β",
-            info="0: CLIP untouched. Ours, not from the paper.",
-            elem_id="medfocusclip_beta",
-        )
+    alpha = gr.Slider(
+        0,
+        1,
+        value=0.5,
+        step=0.05,
+        label="Opacity of the colours α",
+        info="0: the scan alone. 1: colours alone.",
+        elem_id="medfocusclip_alpha",
+    )
+    beta = gr.Slider(
+        0,
+        8,
+        value=1,
+        step=0.25,
+        label="Strength of guided attention β",
+        info="0: CLIP untouched. Ours, not from the paper.",
+        elem_id="medfocusclip_beta",
+    )
     hide = gr.Checkbox(
         False,
         label="Paint over burnt-in text and markers first",
