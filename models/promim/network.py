@@ -194,10 +194,7 @@ def learner_from(tensors: dict[str, Tensor]) -> PromptLearner:
     """A learner with given weights: `context` (M, D) and, if conditional, `meta.0.weight` … `meta.2.bias`. Frozen, in float32."""
     meta = None
     if "meta.0.weight" in tensors:
-        hidden, embed_dim = tensors["meta.0.weight"].shape
-        meta = MetaNet(embed_dim, tensors["meta.2.weight"].shape[0])
-        if meta[0].out_features != hidden:
-            raise ValueError(f"The meta-net's middle layer has {hidden} numbers where {meta[0].out_features} were expected.")
+        meta = MetaNet(tensors["meta.0.weight"].shape[1], tensors["meta.2.weight"].shape[0])
     learner = PromptLearner(tensors["context"].float(), meta)
     learner.load_state_dict({name: value.float() for name, value in tensors.items()})
     return learner.requires_grad_(False).eval()

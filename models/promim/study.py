@@ -152,11 +152,12 @@ class TaskStudy:
         halves = [test_set(self.clip, self.task, group, split, self.plan, ratios) for group, split in GROUPS]
         for run in (RunId("clip"), *runs):
             learner = learners.learner(self.task.id, run) if learners and run.arm != "clip" else None
+            learner = learner and learner.to(self.clip.device)
             hits = []
             for half in halves:
                 condition = half.masked[run.ratio] if ARMS[run.arm].conditional else None
                 logits = answers(self.clip, learner, half.texts, half.image, condition)
-                hits.append(logits.argmax(dim=-1) == half.labels)
+                hits.append((logits.argmax(dim=-1) == half.labels).cpu())
             yield Measured(self.task.id, run, *hits)
 
     def _draw(self, seed: int) -> tuple[Tensor, Tensor]:

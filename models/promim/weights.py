@@ -162,6 +162,26 @@ def from_tensors(tensors: Mapping[str, Tensor], card: Card, name: str = "the wei
             runs[task, run][parameter] = value
     except (ValidationError, ValueError) as fault:
         raise CheckpointRefused(other) from fault
-    if len(runs) > _MAX_RUNS or any("context" not in parts or parts["context"].ndim != 2 for parts in runs.values()):
+    forms = {_form(parts) for parts in runs.values()}
+    if len(runs) > _MAX_RUNS or len(forms) != 1 or None in forms:
         raise CheckpointRefused(other)
     return WeightSet(card, sheet.backbone, tuple(TaskInfo(**task.model_dump()) for task in sheet.tasks), dict(runs))
+
+
+def _form(parts: Mapping[str, Tensor]) -> tuple[int, int] | None:
+    """(M, D) of one learner's tensors, or None where they do not belong together."""
+    shapes = {name: tuple(value.shape) for name, value in parts.items()}
+    if len(shapes.get("context", ())) != 2:
+        return None
+    m, d = shapes["context"]
+    if len(shapes) == 1:
+        return m, d
+    hidden, embed_dim = (*shapes.get("meta.0.weight", ()), 0, 0)[:2]
+    expected = {
+        "context": (m, d),
+        "meta.0.weight": (hidden, embed_dim),
+        "meta.0.bias": (hidden,),
+        "meta.2.weight": (d, hidden),
+        "meta.2.bias": (d,),
+    }
+    return (m, d) if shapes == expected and hidden == embed_dim // 16 else None

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from models.promim import insight
 from models.promim.arms import ARMS
-from models.promim.network import ClassTexts, PromptLearner, class_texts, classify, text_features
+from models.promim.network import ClassTexts, Output, PromptLearner, class_texts, classify, text_features
 from models.promim.records import Answer, Options, Prepared, Preset, Presets, Stability, TaskInfo
 from models.promim.seeing import Content, kept_by, masked_features, prepare
 from models.promim.tasks import TASKS
@@ -168,12 +168,7 @@ class Explorer:
         """The learner of an arm; None for hand-written sentences."""
         if arm == "clip" or self.weights is None:
             return None
-        learner = self.weights.learner(self._task(options.task).id, self.run_of(options, arm))
-        if learner is None:
-            raise ValueError(
-                f"There are no learned prompts of {ARMS[arm].title} for this set of classes; train them, or choose another set."
-            )
-        return learner
+        return self._known(self._task(options.task).id, self.run_of(options, arm))
 
     def texts(self, options: Options) -> ClassTexts:
         """The frozen parts of the prompts."""
@@ -193,7 +188,7 @@ class Explorer:
         return self._keep(options)
 
     # ------------------------------------------------------------------ inside
-    def _promim(self, prepared: Prepared, options: Options, masked: Tensor):
+    def _promim(self, prepared: Prepared, options: Options, masked: Tensor) -> Output:
         return classify(self.clip, self.learner(options, "promim"), self.texts(options), _feature(prepared), masked)
 
     def _keep(self, options: Options) -> Tensor:
@@ -242,25 +237,25 @@ class Explorer:
         return self._task(task).template
 
 
-def explorer(backbone: str = "", weights: str | Path = "", device: str = "cpu") -> Explorer:
-    """The kept explorer of a backbone (a name as in `load_clip`; "" asks the environment, then the small one).
+def explorer(backbone: str = "", weights: str | Path = "") -> Explorer:
+    """The kept explorer of a backbone on the CPU (a name as in `load_clip`; "" asks the environment, then the small one).
 
     `weights` is a .safetensors file that a training on own pictures wrote; "" means the shipped prompts, and where there are none
     yet, hand-written sentences alone. Raises ClipRefused or ClipNotHere for the backbone, CheckpointRefused for the file.
     """
     path = Path(weights) if weights else method_of("promim").checkpoint
     if not weights and not (path.exists() and card_path(path).exists()):
-        return _explorer(backbone, "", (), device)
+        return _explorer(backbone, "", ())
     try:
         stamp = tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in (path, card_path(path)))
     except OSError as fault:
         raise CheckpointRefused(f"The learned prompts {path.name}, or the card that belongs to them, are not there any more.") from fault
-    return _explorer(backbone, str(path), stamp, device)
+    return _explorer(backbone, str(path), stamp)
 
 
 @lru_cache(maxsize=4)
-def _explorer(backbone: str, weights: str, _stamp: tuple, device: str) -> Explorer:
-    return Explorer(shelf.clip(backbone or None, device), read(Path(weights)) if weights else None)
+def _explorer(backbone: str, weights: str, _stamp: tuple) -> Explorer:
+    return Explorer(shelf.clip(backbone or None), read(Path(weights)) if weights else None)
 
 
 def _fits(weights: WeightSet, clip: Clip) -> bool:

@@ -227,6 +227,9 @@ def test_files_of_another_kind_are_refused(tensors: dict, make_card: Callable[..
         (make_card().model_copy(update={"extra": {}}), tensors),
         (make_card(), {"weight": torch.zeros(2)}),
         (make_card(), {"brain.coop.0.meta.0.weight": torch.zeros(2, 2)}),
+        (make_card(), {}),
+        (make_card(), tensors | {"brain.coop.0.context": torch.zeros(4, 7)}),
+        (make_card(), tensors | {"brain.cocoop.0.meta.2.bias": torch.zeros(7)}),
     ):
         with pytest.raises(CheckpointRefused, match="no learned prompts"):
             from_tensors(held, card)
