@@ -59,7 +59,7 @@
       table.push([row.label, ...[q2, q1, q3, q0, q4].map(show), ...(row.marks || []).map((m) => show(m.value))]);
       return el("div", { class: "lb-box-row" }, el("span", { class: "lb-box-label" }, row.label), track, el("span", { class: "lb-box-value" }, show(q2)));
     });
-    const first = data.rows[0], marks = (first.marks || []), ticks = el("div", { class: "lb-box-row lb-box-axis", "aria-hidden": "true" }, el("span", {}), el("div", { class: "lb-box-ticks" }, ...[0, 0.25, 0.5, 0.75, 1].map((q) => el("span", {}, show(lo + q * (hi - lo)).replace(".0", "")))), el("span", {}));
+    const first = data.rows[0], marks = (first.marks || []), ticks = el("div", { class: "lb-box-row lb-box-axis", "aria-hidden": "true" }, el("span", {}), el("div", { class: "lb-box-ticks" }, ...[0, 0.25, 0.5, 0.75, 1].map((q) => el("span", {}, show(lo + q * (hi - lo)).replace(".0 ", " ")))), el("span", {}));
     const legend = el("p", { class: "lb-hint lb-keys" }, dot(first.colour), ` ${data.values_title || "values"} `, ...marks.flatMap((m) => [dot(m.colour, m.shape || "diamond"), ` ${m.label} `]));
     root.replaceChildren(...heading(data), legend, el("div", { class: "lb-boxes" }, ...rows, ticks), numbers("The same as numbers", ["", "Median", "Lower quartile", "Upper quartile", "Lowest", "Highest", ...marks.map((m) => m.label)], table));
   });

@@ -150,6 +150,24 @@ def test_the_table_to_take_along_has_a_row_for_each_class():
     assert rows == ["class,\"CLIP, hand-written\",ProMIM", "cyst,0.25,0.5", "'=cmd(),0.75,0.5"]  # fmt: skip
 
 
+def test_the_record_to_take_along_holds_question_mask_answer_and_what_made_them():
+    asked = SimpleNamespace(
+        explorer=SimpleNamespace(
+            clip=SimpleNamespace(sha256="abc", device="cpu"), weights=SimpleNamespace(card=SimpleNamespace(sha256="def"))
+        ),
+        picture=SimpleNamespace(phantom=None, title="Your picture", content_hash="123"),
+        task=BRAIN,
+        prepared=SimpleNamespace(grid=(8, 8)),
+        options=options(question(), BRAIN, Painted("p", (0, 5), "random", 1), 64),
+    )
+    record = json.loads(take_along.record_of(asked, answer({"clip": [0.25, 0.75]}), 0.5))
+    assert record["probabilities"] == {"clip": [0.25, 0.75]}
+    assert (record["patches_seen"], record["grid"], record["label"]) == ([0, 5], [8, 8], None)
+    assert record["made_by"]["checkpoints"] == {"clip": "abc", "prompts": "def"}
+    assert record["made_by"]["settings"]["options"]["mask"]["keep"] == [0, 5]
+    assert record["preset"] == {"ratio": 0.75, "weight": 2.0, "seed": 0}
+
+
 # -- the inside -------------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from models.promim.presets import RATIOS, WEIGHTS
+from models.promim.presets import PRESETS, RATIOS, WEIGHTS
 from models.promim.tasks import TASKS
 from workbench.tabs.promim.desk import Desk
 from workbench.tabs.promim.names import GROUPS, HIDINGS, MODES, mode_hint, task_choices
@@ -16,6 +16,8 @@ from workbench.tabs.promim.question import Question
 
 SHIPPED = ("Shipped prompts, learned on phantoms", "")
 FIRST = next(iter(TASKS))
+SEEDS = tuple(PRESETS[0].config["seeds"])
+"""Repeats of the shipped trainings; settings beside the recommended one may have fewer, and then the nearest answers."""
 QUICK = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -93,7 +95,9 @@ def prompt_controls() -> dict[str, Any]:
             elem_id="promim_weight",
             scale=1,
         )
-        seed = gr.Radio([0, 1, 2], value=0, label="Repeat", info="The same training from another start.", elem_id="promim_seed", scale=1)
+        seed = gr.Radio(
+            list(SEEDS), value=SEEDS[0], label="Repeat", info="The same training from another start.", elem_id="promim_seed", scale=1
+        )
     with gr.Accordion("More: masks while answering, what hiding means, the hand-written sentence", open=False):
         with gr.Row():
             mode = gr.Radio(

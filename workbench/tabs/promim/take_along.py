@@ -74,7 +74,7 @@ def record_of(asked: Asked, answer: Answer, seconds: float) -> bytes:
         seed=asked.options.seed,
         device=str(explorer.clip.device),
         seconds=seconds,
-        **asdict(asked.options),
+        options=asdict(asked.options),
     )
     values = {
         "picture": {"title": asked.picture.title, "sha256": asked.picture.content_hash, "phantom": asked.picture.phantom is not None},
