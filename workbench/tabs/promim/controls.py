@@ -9,13 +9,14 @@ from typing import Any
 import gradio as gr
 
 from models.promim.presets import PRESETS, RATIOS, WEIGHTS
-from models.promim.tasks import TASKS
+from workbench.examples import phantom_key
 from workbench.tabs.promim.desk import Desk
-from workbench.tabs.promim.names import GROUPS, HIDINGS, MODES, mode_hint, task_choices
+from workbench.tabs.promim.names import GROUPS, HIDINGS, MODES, examples, mode_hint, task_choices, task_of_family
 from workbench.tabs.promim.question import Question
 
 SHIPPED = ("Shipped prompts, learned on phantoms", "")
-FIRST = next(iter(TASKS))
+FIRST = task_of_family(phantom_key(examples()[0].id).family)
+"""The set of classes of the first example, which is there when the page opens."""
 SEEDS = tuple(PRESETS[0].config["seeds"])
 """Repeats of the shipped trainings; settings beside the recommended one may have fewer, and then the nearest answers."""
 QUICK = {"show_progress": "hidden", "api_visibility": "private"}
