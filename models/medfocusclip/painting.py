@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.medfocusclip.options import OptionRefused, Painting, Palette
+from models.medfocusclip.options import Mode, OptionRefused, Painting, Palette
 
 Picture = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -178,6 +178,18 @@ def crop(picture: np.ndarray, region: Mask, *, margin: float = 0.15) -> Picture:
     rows = slice(max(0, int(y - half)), min(image.shape[0], int(np.ceil(y + half)) + 1))
     columns = slice(max(0, int(x - half)), min(image.shape[1], int(np.ceil(x + half)) + 1))
     return image[rows, columns].copy()
+
+
+def shown(mode: Mode, picture: np.ndarray, masks: Sequence[Mask], region: Mask, painting: Painting, seed: int) -> Picture:
+    """The picture as one mode shows it to CLIP: (H, W, 3) in 0…1, smaller for a crop. `masks` are painted, the drawn prompts point at `region`."""
+    if mode == "painted":
+        return paint(picture, masks, painting, seed=seed)
+    if mode == "binary":
+        return binary(region)
+    drawn = {"blur": blur, "outline": outline, "ellipse": ellipse, "crop": crop, "grey_out": grey_out}
+    if mode in drawn:
+        return drawn[mode](picture, region)
+    return as_rgb(picture)  # plain, and attention, which changes nothing on the picture
 
 
 def check_masks(masks: Sequence[Mask], shape: tuple[int, ...]) -> None:

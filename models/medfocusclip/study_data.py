@@ -74,8 +74,8 @@ class Material:
 class Shown:
     """Pictures as an arm shows them to CLIP."""
 
-    pixels: np.ndarray
-    """(N, S, S, 3) uint8."""
+    pixels: Sequence[np.ndarray]
+    """N of (S, S, 3) uint8; smaller where an arm crops."""
     share: torch.Tensor | None
     """(N, n): the region's part of each patch, for arms that steer attention."""
 
@@ -152,32 +152,25 @@ def show(cases: Cases, rows: np.ndarray, arm: Arm, variant: int = 0) -> Shown:
     pixels, regions = [], []
     for row in rows:
         picture, masks, region = _geometry(cases, arm, int(row), variant)
-        pixels.append(painting.as_bytes(_drawn(arm, picture, masks, region, painting.image_seed(cases.pictures[row]))))
+        seed = painting.image_seed(cases.pictures[row])
+        pixels.append(painting.as_bytes(painting.shown(arm.mode, picture, masks, region, arm.painting, seed)))
         regions.append(region)
     share = None
     if arm.mode == "attention":
         share = torch.from_numpy(np.stack(regions))
-    return Shown(np.stack(pixels), share)
+    return Shown(pixels, share)
 
 
-def _geometry(cases: Cases, arm: Arm, row: int, variant: int) -> tuple[np.ndarray, list[np.ndarray], np.ndarray | None]:
+def _geometry(cases: Cases, arm: Arm, row: int, variant: int) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     picture = cases.pictures[row]
     masks = [one.mask for one in cases.segments(arm, row)] if arm.mode == "painted" else []
-    region = cases.region(arm, row) if arm.mode in ("binary", "attention") else None
+    region = np.ones(picture.shape, bool) if arm.mode in ("plain", "painted") else cases.region(arm, row)
     if variant % 2:
-        picture, masks = np.fliplr(picture), [np.fliplr(mask) for mask in masks]
-        region = None if region is None else np.fliplr(region)
+        picture, region, masks = np.fliplr(picture), np.fliplr(region), [np.fliplr(mask) for mask in masks]
     if variant >= 2:
         angle = float(np.random.default_rng([row, variant]).uniform(-_TURN_DEGREES, _TURN_DEGREES))
-        picture, masks = _turned(picture, angle), [_turned(mask, angle) for mask in masks]
-        region = None if region is None else _turned(region, angle)
+        picture, region, masks = _turned(picture, angle), _turned(region, angle), [_turned(mask, angle) for mask in masks]
     return picture, masks, region
-
-
-def _drawn(arm: Arm, picture: np.ndarray, masks: Sequence[np.ndarray], region: np.ndarray | None, seed: int) -> painting.Picture:
-    if arm.mode == "painted":
-        return painting.paint(picture, masks, arm.painting, seed=seed)
-    return painting.binary(region) if arm.mode == "binary" else painting.as_rgb(picture)
 
 
 def _turned(array: np.ndarray, degrees: float) -> np.ndarray:

@@ -40,6 +40,7 @@ ARMS: Mapping[str, Arm] = {
         Arm("painted", "segments painted (the paper's way)", "painted"),
         Arm("binary", "white region on black", "binary"),
         Arm("attention", "attention guided to the outlined organ (ours)", "attention", "truth", guidance=Guidance(beta=4.0, rows="all")),
+        Arm("crop", "cut down to the outlined organ", "crop", "truth"),
         Arm("painted_truth", "true outlines painted, an upper bound", "painted", "truth"),
     )
 }
@@ -91,7 +92,7 @@ TASKS: Mapping[str, Task] = {
             "liver_ct",
             "liver-CT-like phantoms with a planted shortcut",
             "phantom",
-            ("plain", "painted", "binary", "attention", "painted_truth"),
+            ("plain", "painted", "binary", "attention", "crop", "painted_truth"),
             (0.05, 0.2, 1.0),
             Training(),
             pool=400,

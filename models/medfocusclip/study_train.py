@@ -61,7 +61,7 @@ def encode(
         if shown.share is not None:
             share = torch.stack([token_share(region, net.clip) for region in shown.share]).flatten(1)  # B n
             shares.append(share)
-        x = net.clip.preprocess(list(shown.pixels))
+        x = net.clip.preprocess(shown.pixels)
         tokens.append(net.front(x, bias_of(net, arm, share)).to(dtype))
         progress(number + 1, len(batches))
     joined = torch.cat(tokens).unflatten(0, (variants, len(rows)))

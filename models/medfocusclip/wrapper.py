@@ -226,29 +226,10 @@ class MedFocus:
         options: Options,
     ) -> View:
         clip = head.clip(mode)
-        shown = painting.as_bytes(shown_in(mode, picture, [one.mask for one in segments], region, options, seed))
+        masks = [one.mask for one in segments]
+        shown = painting.as_bytes(painting.shown(mode, picture, masks, region, options.painting, seed))
         bias = guide(share.reshape(1, -1), options.guidance, clip.layers) if mode == "attention" else {}
         return self._looker.view(mode, clip, head, shown, bias, None if mode == "crop" else share)
-
-
-def shown_in(
-    mode: Mode, picture: np.ndarray, masks: Sequence[np.ndarray], region: np.ndarray, options: Options, seed: int
-) -> painting.Picture:
-    """The picture as one mode shows it to CLIP: (H, W, 3) in 0…1 (smaller for a crop)."""
-    if mode == "painted":
-        return painting.paint(picture, masks, options.painting, seed=seed)
-    if mode == "binary":
-        return painting.binary(region)
-    drawn = {
-        "blur": painting.blur,
-        "outline": painting.outline,
-        "ellipse": painting.ellipse,
-        "crop": painting.crop,
-        "grey_out": painting.grey_out,
-    }
-    if mode in drawn:
-        return drawn[mode](picture, region)
-    return painting.as_rgb(picture)  # plain, and attention, which changes nothing on the picture
 
 
 def _box_mask(box: Box, shape: tuple[int, int]) -> np.ndarray:

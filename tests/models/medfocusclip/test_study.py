@@ -86,7 +86,7 @@ def cases() -> Cases:
 
 def test_a_mirrored_version_is_the_mirrored_painting_in_the_same_colours(cases) -> None:
     rows = np.arange(2)
-    straight, mirrored = (show(cases, rows, ARMS["painted"], variant).pixels for variant in (0, 1))
+    straight, mirrored = (np.stack(show(cases, rows, ARMS["painted"], variant).pixels) for variant in (0, 1))
     np.testing.assert_array_equal(straight[:, :, ::-1], mirrored)
     expected = paint(cases.pictures[0], [cases.automatic[0][0].mask], seed=image_seed(cases.pictures[0]))
     np.testing.assert_array_equal(straight[0], np.round(expected * 255).astype(np.uint8))
@@ -100,6 +100,12 @@ def test_a_picture_without_segments_is_shown_as_it_is_and_everything_is_its_regi
 
 def test_the_guided_arm_gets_the_organ_alone_so_that_the_region_tells_nothing_of_the_class(cases) -> None:
     np.testing.assert_array_equal(cases.region(ARMS["attention"], 0), cases.truth[0][0].mask)
+
+
+def test_a_cropping_arm_shows_the_organ_and_little_else(cases) -> None:
+    (shown,) = show(cases, np.array([0]), ARMS["crop"]).pixels
+    assert 70 <= shown.shape[0] <= 100
+    assert 70 <= shown.shape[1] <= 100
 
 
 def test_a_turned_mask_holds_yes_and_no_alone_and_follows_its_picture(cases) -> None:
@@ -140,7 +146,7 @@ def test_tokens_of_the_frozen_part_lead_to_the_same_answers_as_the_whole_network
     bias = study_train.bias_of(net, ARMS["attention"], data.shares[0])
     assert set(bias) == {0, 1, 2}
     torch.testing.assert_close(
-        study_train.answers(net, ARMS["attention"], data), net(clip.preprocess(list(shown.pixels)), bias).detach(), atol=1e-4, rtol=0
+        study_train.answers(net, ARMS["attention"], data), net(clip.preprocess(shown.pixels), bias).detach(), atol=1e-4, rtol=0
     )
 
 
