@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.shared.backbones.clip.prompts import CLASS_NAMES, MODALITY, TEMPLATES
 from models.shared.data import load, phantoms
 
-SIDE = 128
+SIDE, CELLS = 128, 32
 MOST_LESIONS = 3
 TRAITS = ("side", "zone", "size", "margin", "density")
 REAL_SETS = ("brain_mri", "busi", "pneumoniamnist")
@@ -56,6 +56,8 @@ class Source:
     nouns: tuple[tuple[str, ...], ...]
     """The name of each lesion."""
     area: str = ""
+    where: NDArray[np.uint8] | None = None
+    """(N, 32, 32): how much of each cell is lesion, 0…255; None where no masks are known."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -66,12 +68,14 @@ def phantom_source(family: str, seeds: Sequence[int]) -> Source:
     images = np.empty((len(seeds), SIDE, SIDE), np.uint8)
     facts = np.full((len(seeds), MOST_LESIONS, len(TRAITS)), -1, np.int8)
     counts = np.zeros(len(seeds), np.int8)
+    where = np.empty((len(seeds), CELLS, CELLS), np.uint8)
     labels, captions, nouns = [], [], []
     codes: list[dict[str, int]] = [{} for _ in TRAITS]
     area = ""
     for start in range(0, len(seeds), _CHUNK):
         drawn = phantoms.batch(family, seeds[start : start + _CHUNK], size=SIDE)
         images[start : start + _CHUNK] = np.round(drawn.images * 255)
+        where[start : start + _CHUNK] = np.round(_shares(drawn.lesion_masks) * 255)
         labels.append(drawn.labels)
         for row, item in enumerate(drawn, start):
             captions.append(item.captions)
@@ -81,7 +85,7 @@ def phantom_source(family: str, seeds: Sequence[int]) -> Source:
                 area = lesion.area
                 facts[row, place] = [code.setdefault(getattr(lesion, trait), len(code)) for trait, code in zip(TRAITS, codes, strict=True)]
     words = tuple(tuple(code) for code in codes)
-    return Source(family, "phantom", images, np.concatenate(labels), facts, counts, tuple(captions), words, tuple(nouns), area)
+    return Source(family, "phantom", images, np.concatenate(labels), facts, counts, tuple(captions), words, tuple(nouns), area, where)
 
 
 def real_source(name: str, part: str) -> Source:
@@ -122,6 +126,12 @@ def matches(source: Source, rows: NDArray[np.int64], claims: Sequence[Claim]) ->
             fits &= ((facts == wanted) | (wanted < 0)).all(-1)[:, :].any(-1) if (wanted >= 0).any() else True
         true[:, column] = fits
     return true
+
+
+def _shares(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Masks (B, 128, 128) to the share of each of 32 × 32 cells."""
+    step = SIDE // CELLS
+    return masks.reshape(-1, CELLS, step, CELLS, step).mean((2, 4))
 
 
 def _class_caption(source: Source, label: int, rng: np.random.Generator) -> tuple[str, Claim]:

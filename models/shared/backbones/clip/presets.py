@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from models.shared.method import Preset
 
+_RATES = {"muon": 0.005, "adam": 5e-4}
+
 PRESETS = (
     Preset(
         "embedded",
-        "The weights that ship: two stages, about three quarters of an hour on two CPU cores.",
-        {"pool": 12_000, "batch": 256, "steps": (900, 1000), "lr": 1e-3, "keep": 32},
+        "The weights that ship: three phases, about three quarters of an hour on two CPU cores.",
+        {
+            "pool": 12_000,
+            "phases": (
+                {"steps": 2400, "batch": 64, "captions": False, "left_out": True} | _RATES,
+                {"steps": 600, "batch": 128, "captions": True, "left_out": True} | _RATES,
+                {"steps": 1200, "batch": 128, "captions": True, "left_out": False} | _RATES,
+            ),
+        },
     ),
     Preset(
         "quick",
         "A few minutes: tells the modalities apart, little more.",
-        {"pool": 1_000, "batch": 128, "steps": (60, 60), "lr": 1e-3, "keep": 32},
+        {
+            "pool": 500,
+            "phases": (
+                {"steps": 60, "batch": 32, "captions": True, "left_out": True} | _RATES,
+                {"steps": 60, "batch": 32, "captions": True, "left_out": False} | _RATES,
+            ),
+        },
     ),
 )
