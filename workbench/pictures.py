@@ -40,6 +40,7 @@ MAX_SIDE_PX = 2048
 """Of the picture as shown and computed on; a larger one is made smaller once, so that all that follows works in one plane."""
 PER_VISITOR = 12
 _NOBODY = "page:unknown"
+_SWEEPS = 0.25  # of the idle time lies between two looks for what has to go
 _SUFFIX = re.compile(r"\.[a-z]{2,6}")
 
 
@@ -141,6 +142,11 @@ class Pictures:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     # ------------------------------------------------------------------ what tabs use
+    @property
+    def kept_hours(self) -> float:
+        """How long after its last use a picture is gone for certain."""
+        return self._idle_s * (1 + _SWEEPS) / 3600
+
     def add(self, request: Any, path: str | Path) -> Shown:
         """Take an uploaded file into the store of the visitor behind `request`; InputRefused, one plain sentence, when it is no picture.
 
@@ -287,7 +293,7 @@ class Pictures:
     def _watch(self) -> None:
         """Sweep again later for as long as there is something to sweep, also when nobody comes any more."""
         if self._timer is None and self._entries:
-            self._timer = threading.Timer(self._idle_s / 4, self._again)
+            self._timer = threading.Timer(self._idle_s * _SWEEPS, self._again)
             self._timer.daemon = True
             self._timer.start()
 

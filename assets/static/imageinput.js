@@ -1,19 +1,19 @@
 /* The examples to choose from, one's own picture beside them once there is one, and the place to drop a file: anywhere on the drawer.
-   props: {examples: [{id, label, url, phantom}], chosen, own: {id, url}, upload: id of the upload button}. Fires "changed" with {id, seq} or {another, seq}. */
+   props: {examples: [{id, label, url, phantom}], current, own: {id, url}, note, upload: id of the upload button}. Fires "changed" with {id, seq} or {another, seq}. */
 (() => {
   "use strict";
   const L = window.Lightbox, el = L.el;
 
   L.exampleStrip = (element, props, watch, trigger) => {
     let seq = 0;
-    const list = el("div", { class: "lb-examples", role: "group", "aria-label": "Examples" }), hint = el("p", { class: "lb-hint lb-drop-hint" }, "PNG, JPEG, TIFF, BMP, WebP, DICOM or NIfTI; you can also drop the file on this page.");
+    const list = el("div", { class: "lb-examples", role: "group", "aria-label": "Examples" }), hint = el("p", { class: "lb-hint lb-drop-hint" }, props.note);
     const ask = (value) => { seq += 1; props.value = { ...value, seq }; trigger("changed"); };
     const thumb = (id, label, url) => {
       const b = el("button", { type: "button", class: "lb-thumb", "data-id": id, "aria-pressed": "false" }, el("img", { src: url, alt: "", width: 72, height: 72, loading: "lazy" }), el("span", {}, label));
       b.onclick = () => ask({ id });
       return b;
     };
-    const mark = () => list.querySelectorAll(".lb-thumb").forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.id === props.chosen)));
+    const mark = () => list.querySelectorAll(".lb-thumb").forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.id === props.current)));
     const draw = () => {
       list.replaceChildren(...props.examples.map((one) => thumb(one.id, one.label, one.url)));
       if (props.own && props.own.id) list.append(thumb(props.own.id, "Your picture", props.own.url));
@@ -23,7 +23,7 @@
     };
     element.replaceChildren(list, hint);
     draw();
-    watch("chosen", mark); watch("own", draw);
+    watch("current", mark); watch("own", draw);
     dropTarget(element, props.upload);
   };
 

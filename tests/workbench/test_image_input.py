@@ -78,7 +78,8 @@ def test_the_gallery_offers_every_example_by_an_address_and_not_by_its_pixels(pa
     strip = page.parts["t_input_examples"]
     assert [offer["label"] for offer in strip.props["examples"]] == ["Brain-MR-like phantom", "Liver-CT-like phantom"]
     assert all(offer["url"].startswith("lightbox/pictures/phantom%3A") for offer in strip.props["examples"])
-    assert (strip.props["chosen"], strip.props["upload"]) == (FIRST.id, "t_input_file")
+    assert "is shown to you alone and is deleted within 2.5 hours of its last use" in strip.props["note"]
+    assert (strip.props["current"], strip.props["upload"]) == (FIRST.id, "t_input_file")
 
 
 def test_without_an_example_there_is_no_input():
@@ -94,7 +95,7 @@ def test_a_dicom_brings_its_windows_and_a_place_in_the_gallery(page):
     assert answer.shown == answer.own
     assert page.pictures.get(ANN, answer.shown).modality == "CT"
     assert "CT (DICOM), 128 × 128 pixels, 0.661 mm a pixel" in answer.facts
-    assert answer.examples.props["chosen"] == answer.shown.id == answer.examples.props["own"]["id"]
+    assert answer.examples.props["current"] == answer.shown.id == answer.examples.props["own"]["id"]
     assert answer.window.visible
     assert answer.preset.value == "CT soft tissue"
     assert ("CT lung", "CT lung") in answer.preset.choices
@@ -132,7 +133,7 @@ def test_nothing_chosen_is_a_sentence_too(page):
 def test_an_example_is_chosen(page):
     answer = page.fire("examples", "changed", ANN, {"id": SECOND.id, "seq": 1}, FIRST, None)
     assert answer.shown == SECOND
-    assert answer.examples.props["chosen"] == SECOND.id
+    assert answer.examples.props["current"] == SECOND.id
     assert "Liver-CT-like phantom" in answer.facts
 
 

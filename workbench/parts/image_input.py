@@ -85,7 +85,7 @@ def image_input(context: Context, *, elem_id: str, examples: Sequence[Example]) 
 
 
 def _strip(examples: Sequence[Example], elem_id: str, hours: float) -> gr.HTML:
-    """The examples as pictures to press. Fires `changed` with {"id"} or {"another": True, "id"}; answer with `gr.HTML(chosen=…, own=…)`."""
+    """The examples as pictures to press. Fires `changed` with {"id"} or {"another": True, "id"}; answer with `gr.HTML(current=…, own=…)`."""
     offers = [_offer(example) for example in examples]
     note = (
         "PNG, JPEG, TIFF, BMP, WebP, DICOM or NIfTI; you can also drop the file on this page. It stays on this server, is shown to you alone "
@@ -95,7 +95,7 @@ def _strip(examples: Sequence[Example], elem_id: str, hours: float) -> gr.HTML:
         "exampleStrip",
         {},
         examples=offers,
-        chosen=offers[0]["id"],
+        current=offers[0]["id"],
         own={},
         note=note,
         upload=f"{elem_id}_file",
@@ -138,7 +138,7 @@ def _wire(context: Context, source: ImageInput, own: gr.State, parts: _Parts) ->
             picture = context.pictures.get(request, wanted)
         except (InputRefused, PictureGone) as refused:
             return [gr.skip(), _refused(refused), *[gr.skip()] * 6]
-        return [wanted, _facts(picture), gr.HTML(chosen=wanted.id, **strip), *_knob_values(picture)]
+        return [wanted, _facts(picture), gr.HTML(current=wanted.id, **strip), *_knob_values(picture)]
 
     def take(request: gr.Request, path: str | None) -> list[Any]:
         try:
