@@ -110,7 +110,8 @@ class Study:
         net = self._net(task, material)
         rows = _needed(material.train, missing)
         yield self._event(f"{task.title} · {arm.label}: reading {len(rows)} training pictures")
-        train = encode(net, material.train, rows, arm, variants=task.training.variants, dtype=torch.bfloat16)
+        wanted = study_data.versions(task.training.variants, mirror=task.training.mirror)
+        train = encode(net, material.train, rows, arm, wanted=wanted, dtype=torch.bfloat16)
         held = {"test": encode(net, material.test, np.arange(len(material.test)), arm)}
         if task.kind == "phantom":
             held["validation"] = encode(net, material.validation, np.arange(len(material.validation)), arm)

@@ -144,14 +144,30 @@ def subset(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(kept))
 
 
-def show(cases: Cases, rows: np.ndarray, arm: Arm, variant: int = 0) -> Shown:
-    """These rows as an arm shows them. `variant` 0: as they are; odd: mirrored; from 2 on: turned a little, one way or the other.
+@dataclass(frozen=True)
+class Version:
+    """How a picture is changed before it is painted."""
+
+    mirrored: bool = False
+    turn: int = 0
+    """0: not turned; any other number draws an angle of its own for each picture."""
+
+
+def versions(count: int, *, mirror: bool) -> tuple[Version, ...]:
+    """The first `count` versions of a picture, the picture as it is first; with `mirror` every other one is mirrored."""
+    if mirror:
+        return tuple(Version(bool(number % 2), number // 2) for number in range(count))
+    return tuple(Version(turn=number) for number in range(count))
+
+
+def show(cases: Cases, rows: np.ndarray, arm: Arm, version: Version = Version()) -> Shown:
+    """These rows as an arm shows them, in one version.
 
     Mirroring and turning come before painting (spec §5.5), colours stay those of the picture as it is.
     """
     pixels, regions = [], []
     for row in rows:
-        picture, masks, region = _geometry(cases, arm, int(row), variant)
+        picture, masks, region = _geometry(cases, arm, int(row), version)
         seed = painting.image_seed(cases.pictures[row])
         pixels.append(painting.as_bytes(painting.shown(arm.mode, picture, masks, region, arm.painting, seed)))
         regions.append(region)
@@ -161,14 +177,14 @@ def show(cases: Cases, rows: np.ndarray, arm: Arm, variant: int = 0) -> Shown:
     return Shown(pixels, share)
 
 
-def _geometry(cases: Cases, arm: Arm, row: int, variant: int) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+def _geometry(cases: Cases, arm: Arm, row: int, version: Version) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     picture = cases.pictures[row]
     masks = [one.mask for one in cases.segments(arm, row)] if arm.mode == "painted" else []
     region = np.ones(picture.shape, bool) if arm.mode in ("plain", "painted") else cases.region(arm, row)
-    if variant % 2:
+    if version.mirrored:
         picture, region, masks = np.fliplr(picture), np.fliplr(region), [np.fliplr(mask) for mask in masks]
-    if variant >= 2:
-        angle = float(np.random.default_rng([row, variant]).uniform(-_TURN_DEGREES, _TURN_DEGREES))
+    if version.turn:
+        angle = float(np.random.default_rng([row, version.turn]).uniform(-_TURN_DEGREES, _TURN_DEGREES))
         picture, region, masks = _turned(picture, angle), _turned(region, angle), [_turned(mask, angle) for mask in masks]
     return picture, masks, region
 

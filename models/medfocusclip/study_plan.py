@@ -60,8 +60,10 @@ class Training:
     min_steps: int = 150
     balance: float = 0.5
     """λ of the two losses."""
+    mirror: bool = True
+    """Whether versions are mirrored too; not for slices of the belly, where left and right are told apart by the organs."""
     variants: int = 4
-    """Versions of each training picture: as it is, mirrored, and both turned a little."""
+    """Versions of each training picture: as it is first, then mirrored (where allowed) and turned a little."""
 
     def steps(self, n: int) -> int:
         """Steps of a run on `n` pictures: the epochs, but never fewer than `min_steps`."""

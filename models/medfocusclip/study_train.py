@@ -6,7 +6,7 @@ N pictures, V versions of each, T tokens, C channels, n patches, K classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 from models.medfocusclip.guidance import guide, token_share
 from models.medfocusclip.losses import focus_loss
 from models.medfocusclip.network import FocusClassifier
-from models.medfocusclip.study_data import Cases, show
+from models.medfocusclip.study_data import Cases, Version, show
 from models.medfocusclip.study_plan import Arm, Training
 from models.shared.training import Batches
 
@@ -45,18 +45,16 @@ def encode(
     rows: np.ndarray,
     arm: Arm,
     *,
-    variants: int = 1,
+    wanted: Sequence[Version] = (Version(),),
     dtype: torch.dtype = torch.float32,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Encoded:
     """Run the frozen part on these rows. `dtype` of the kept tokens: half precision is enough for training, and halves the memory."""
     tokens: list[Tensor] = []
     shares: list[Tensor] = []
-    batches = [
-        (variant, rows[start : start + _ENCODE_BATCH]) for variant in range(variants) for start in range(0, len(rows), _ENCODE_BATCH)
-    ]
-    for number, (variant, part) in enumerate(batches):
-        shown = show(cases, part, arm, variant)
+    batches = [(version, rows[start : start + _ENCODE_BATCH]) for version in wanted for start in range(0, len(rows), _ENCODE_BATCH)]
+    for number, (version, part) in enumerate(batches):
+        shown = show(cases, part, arm, version)
         share = None
         if shown.share is not None:
             share = torch.stack([token_share(region, net.clip) for region in shown.share]).flatten(1)  # B n
@@ -64,8 +62,8 @@ def encode(
         x = net.clip.preprocess(shown.pixels)
         tokens.append(net.front(x, bias_of(net, arm, share)).to(dtype))
         progress(number + 1, len(batches))
-    joined = torch.cat(tokens).unflatten(0, (variants, len(rows)))
-    spread = torch.cat(shares).unflatten(0, (variants, len(rows))) if shares else None
+    joined = torch.cat(tokens).unflatten(0, (len(wanted), len(rows)))
+    spread = torch.cat(shares).unflatten(0, (len(wanted), len(rows))) if shares else None
     return Encoded(joined, spread, torch.from_numpy(cases.labels[rows]).to(joined.device))
 
 

@@ -72,7 +72,9 @@ class Wish:
         for name, (low, high) in within.items():
             if not low <= getattr(self, name) <= high:
                 raise PlanRefused(f"The setting {name} is {getattr(self, name)}; it must lie between {low} and {high}.")
-        training = asdict(Training(blocks=self.blocks, lr=self.lr, epochs=self.epochs, min_steps=30, balance=self.balance, variants=2))
+        training = asdict(
+            Training(blocks=self.blocks, lr=self.lr, epochs=self.epochs, min_steps=30, balance=self.balance, variants=2, mirror=False)
+        )
         change = {
             "pool": self.pictures,
             "tests": self.tests,
@@ -109,7 +111,8 @@ def train(config: Mapping[str, object], inbox: Inbox) -> Iterator[dict]:
     yield {"kind": "progress", "step": 0, "steps": task.training.steps(wish.pictures), "text": "drawing and segmenting the phantoms"}
     material = study_data.liver(task)
     net = FocusClassifier(clip, material.classes, blocks=task.training.blocks)
-    data = encode(net, material.train, np.arange(len(material.train)), arm, variants=task.training.variants)
+    wanted = study_data.versions(task.training.variants, mirror=task.training.mirror)
+    data = encode(net, material.train, np.arange(len(material.train)), arm, wanted=wanted)
     held = {
         name: encode(net, cases, np.arange(len(cases)), arm) for name, cases in (("test", material.test), ("with_cue", material.validation))
     }

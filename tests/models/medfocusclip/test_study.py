@@ -16,7 +16,7 @@ from models.medfocusclip.options import OptionRefused
 from models.medfocusclip.painting import as_rgb, image_seed, paint
 from models.medfocusclip.providers import GridOptions
 from models.medfocusclip.segments import make_segment
-from models.medfocusclip.study_data import Cases, show, subset
+from models.medfocusclip.study_data import Cases, Version, show, subset, versions
 from models.medfocusclip.study_plan import ARMS, TASKS, PlanRefused, Training, read_plan
 from models.medfocusclip.wrapper import MedFocus, Options
 from models.shared.checkpoints import save
@@ -86,10 +86,15 @@ def cases() -> Cases:
 
 def test_a_mirrored_version_is_the_mirrored_painting_in_the_same_colours(cases) -> None:
     rows = np.arange(2)
-    straight, mirrored = (np.stack(show(cases, rows, ARMS["painted"], variant).pixels) for variant in (0, 1))
+    straight, mirrored = (np.stack(show(cases, rows, ARMS["painted"], version).pixels) for version in (Version(), Version(mirrored=True)))
     np.testing.assert_array_equal(straight[:, :, ::-1], mirrored)
     expected = paint(cases.pictures[0], [cases.automatic[0][0].mask], seed=image_seed(cases.pictures[0]))
     np.testing.assert_array_equal(straight[0], np.round(expected * 255).astype(np.uint8))
+
+
+def test_versions_begin_with_the_picture_as_it_is_and_mirror_only_where_that_is_allowed() -> None:
+    assert versions(4, mirror=True) == (Version(), Version(True), Version(turn=1), Version(True, 1))
+    assert versions(2, mirror=False) == (Version(), Version(turn=1))
 
 
 def test_a_picture_without_segments_is_shown_as_it_is_and_everything_is_its_region(cases) -> None:
@@ -112,10 +117,10 @@ def test_a_turned_mask_holds_yes_and_no_alone_and_follows_its_picture(cases) -> 
     square = np.zeros((128, 128), bool)
     square[40:90, 40:90] = True
     marked = replace(cases, pictures=np.repeat(square[None], 2, 0).astype(np.uint8) * 255, automatic=[[make_segment(square)]] * 2)
-    binary, plain = (show(marked, np.array([0]), ARMS[arm], 2).pixels[0] for arm in ("binary", "plain"))
+    binary, plain = (show(marked, np.array([0]), ARMS[arm], Version(turn=1)).pixels[0] for arm in ("binary", "plain"))
     assert set(np.unique(binary)) == {0, 255}
     assert (np.abs(binary.astype(int) - plain) > 128).mean() < 0.01
-    assert (binary != show(marked, np.array([0]), ARMS["binary"], 0).pixels[0]).any()
+    assert (binary != show(marked, np.array([0]), ARMS["binary"]).pixels[0]).any()
 
 
 # ---------------------------------------------------------------------- training
@@ -126,7 +131,7 @@ def test_training_learns_its_pictures_and_follows_from_the_seed_alone(clip) -> N
     ends = []
     for seed in (1, 1, 2):
         net = FocusClassifier(clip, ("dark", "bright"), blocks=1)
-        data = study_train.encode(net, cases, np.arange(16), ARMS["plain"], variants=2)
+        data = study_train.encode(net, cases, np.arange(16), ARMS["plain"], wanted=versions(2, mirror=True))
         losses = [
             loss
             for _, _, loss in study_train.fit(
