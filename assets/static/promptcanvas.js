@@ -6,7 +6,7 @@
   const L = window.Lightbox, el = L.el, CLICK_PX = 6, TALLEST = 600;
   const TOOLS = { inside: "+ Inside", outside: "− Outside", box: "Box", brush: "Brush", erase: "Erase", pick: "In / out" };
   const HINTS = {
-    inside: "Click inside what you want outlined; drag to draw a box; shift-click or right-click marks what lies outside.",
+    inside: "Click inside what you want outlined. With a mouse you can also drag a box, and mark what lies outside with Shift or the right button.",
     outside: "Click what the outline should leave out.",
     box: "Drag a box around one structure.",
     brush: "Paint over what the outline has missed; a later click outlines the segment anew.",

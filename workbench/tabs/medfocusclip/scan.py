@@ -7,6 +7,7 @@ picture itself at full size under them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from models.shared.backbones.clip.prompts import CLASS_NAMES
 from models.shared.data import phantoms
 from workbench.context import Context
-from workbench.examples import Example, from_data, phantom
+from workbench.examples import Example, PhantomKey, from_data, phantom
 from workbench.parts.segments import Segment
 from workbench.pictures import Picture, Shown
 
@@ -89,12 +90,16 @@ def truth(picture: Picture, classes: tuple[str, ...]) -> int | None:
     if picture.phantom is None:
         return None
     key = picture.phantom
-    label = phantoms.sample(key.family, key.seed, size=key.side_px).label
-    own = phantoms.classes(key.family)
+    label, own = _label(key), phantoms.classes(key.family)
     for names in (CLASS_NAMES[key.family], own):
         if tuple(classes) == tuple(names):
             return own.index(label)
     return None
+
+
+@lru_cache(maxsize=256)
+def _label(key: PhantomKey) -> str:
+    return phantoms.sample(key.family, key.seed, size=key.side_px).label
 
 
 def _working(pixels: np.ndarray) -> np.ndarray:
