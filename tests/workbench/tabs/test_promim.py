@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import zipfile
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from models.promim.presets import RATIOS, WEIGHTS
 from models.promim.records import Answer, Drift, Leakage, Mask, NearWord, Preset, PromptMap, Stability, TaskInfo
@@ -15,7 +18,7 @@ from models.promim.tasks import TASKS
 from models.shared.checkpoints import Card, Metric
 from workbench.examples import PhantomKey, phantom_key
 from workbench.parts.patch_grid import Mask as Painted
-from workbench.tabs.promim import board, example_zip, inside, names, own_zip, take_along, truth
+from workbench.tabs.promim import api, board, example_zip, inside, names, own_zip, take_along, truth
 from workbench.tabs.promim.compare import parts_data
 from workbench.tabs.promim.evidence import board as board_of
 from workbench.tabs.promim.evidence import labels, setting, sweep
@@ -317,6 +320,54 @@ def test_every_setting_of_the_sweep_has_a_plain_name():
     assert named["promim-r25-w0"] == "ProMIM (25 % hidden, λ = 0)"
     assert setting(0.9, 2.0) == "promim-r90-w2"
     assert {"clip", "coop", "cocoop", "kgcoop", "", "mean", "h", *TASKS} <= set(named)
+
+
+# -- what programs may ask ---------------------------------------------------------------------------------------------
+
+
+def asked(**more):
+    arguments = {"task": "brain", "classes": [], "keep": None, "hidden": 0.5, "block": True, "ratio": 0.9, "weight": 0.0, "seed": 2}
+    return api.options_of(SimpleNamespace(tasks=(BRAIN,)), **(arguments | more))
+
+
+def test_a_program_asks_with_a_throw_or_with_patches_of_its_own():
+    thrown = asked()
+    assert (thrown.classes, thrown.mask) == (("a", "b"), Mask(ratio=0.5, sampling="block", seed=2))
+    assert (thrown.ratio, thrown.weight, thrown.seed) == (0.9, 0.0, 2)
+    own = asked(classes=["x", "y"], keep=[3, 1])
+    assert (own.classes, own.mask.keep) == (("x", "y"), (3, 1))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"task": "liver"}, "choose among brain"),
+        ({"classes": "cyst"}, "classes must be a list"),
+        ({"classes": [1]}, "classes must be a list"),
+        ({"keep": [1.5]}, "keep must be a list"),
+        ({"seed": "0"}, "must be numbers"),
+    ],
+)
+def test_arguments_of_another_kind_are_a_sentence(wrong, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        asked(**wrong)
+
+
+def test_a_program_sends_a_picture_as_bytes_and_never_as_a_path():
+    store = SimpleNamespace(
+        context=SimpleNamespace(
+            pictures=SimpleNamespace(is_example=lambda id: id == "phantom:x", get=lambda *_: SimpleNamespace(pixels="kept"))
+        )
+    )
+    stream = io.BytesIO()
+    Image.new("L", (12, 9), 77).save(stream, "PNG")
+    sent = base64.b64encode(stream.getvalue()).decode()
+    assert api.picture_of(store, None, sent).shape == (9, 12)
+    assert api.picture_of(store, None, f"data:image/png;base64,{sent}").shape == (9, 12)
+    assert api.picture_of(store, None, "phantom:x") == "kept"
+    for named in ("/etc/passwd", "phantom:unknown", base64.b64encode(b"no picture").decode()):
+        with pytest.raises(ValueError, match=r"base64|picture|file"):
+            api.picture_of(store, None, named)
 
 
 # -- a ZIP of one's own -----------------------------------------------------------------------------------------------
