@@ -33,7 +33,7 @@ def test_the_front_matter_is_complete_and_pins_the_gradio_that_is_required() -> 
 
 def test_every_setting_the_readme_names_exists() -> None:
     known = {f"WORKBENCH_{name.upper()}" for name in Settings.model_fields}
-    named = set(re.findall(r"WORKBENCH_[A-Z_]+", README))
+    named = set(re.findall(r"WORKBENCH_[A-Z0-9_]+", README))
     assert named <= known
 
 

@@ -11,16 +11,15 @@ import pytest
 from PIL import Image
 
 from models.medfocusclip import METHOD
-from models.medfocusclip.options import PALETTES, TEMPLATE, ZERO_SHOT, OptionRefused
+from models.medfocusclip.options import TEMPLATE, ZERO_SHOT, OptionRefused
 from models.medfocusclip.study_plan import PlanRefused
 from models.shared.data import phantoms
-from workbench.parts.segments import MarksRefused, Segment, decode, encode
+from workbench.parts.segments import MarksRefused, Segment, decode
 from workbench.pictures import Shown
 from workbench.tabs.medfocusclip import api, desk, own, proposals, results, scan, settings, takealong, whatif
 from workbench.tabs.medfocusclip.compare import compared
-from workbench.tabs.medfocusclip.evidence import board, paper_table
 from workbench.tabs.medfocusclip.explore import answered, opened, outlines
-from workbench.tabs.medfocusclip.names import COLOUR, FIRST_MODES, MODE_CHOICES, SHORT, steered_layers
+from workbench.tabs.medfocusclip.names import FIRST_MODES, MODE_CHOICES, SHORT
 
 SET = {
     "head": ZERO_SHOT, "classes": "cat, dog; bird", "modes": ["painted", "plain"], "alpha": 0.5, "beta": 1, "hide_text": False, "palette": "random",
@@ -147,15 +146,6 @@ def test_settings_that_cannot_be_used_are_refused_in_a_sentence(rooms, change, w
         settings.read(list((SET | change).values())).options(rooms)
 
 
-def test_steered_layers_are_those_that_are_named():
-    assert [steered_layers(name, 5) for name in ("all", "last", "last_half", "first_half")] == [None, (4,), (2, 3, 4), (0, 1)]
-
-
-def test_names_are_split_at_commas_semicolons_and_lines():
-    assert settings.split_names(" a,b ;c\n\nd, ") == ("a", "b", "c", "d")
-    assert settings.split_names(None) == ()
-
-
 # -- clicks ------------------------------------------------------------------------------------------------------------
 
 
@@ -256,18 +246,6 @@ def test_an_unfit_question_is_one_sentence(table, visitor, brain, lesion):
         answered(table, visitor, values(brain, lesion, classes="alone"))
 
 
-@pytest.mark.parametrize(
-    ("step", "words"), [(0.1234, "▲ +12.3 points"), (-0.05, "▼ −5.0 points"), (0.0001, "no change"), (0.0, "no change")]
-)
-def test_changes_are_told_in_points(step, words):
-    assert results.points(step) == words
-
-
-@pytest.mark.parametrize(("share", "words"), [(0.5, "50 %"), (0.0512, "5.1 %"), (0.0995, "10 %"), (float("nan"), "–")])
-def test_shares_are_told_in_per_cent(share, words):
-    assert results.percent(share) == words
-
-
 def test_another_picture_brings_its_words_and_its_click(table, visitor):
     canvas, head, words = opened(table.context, METHOD, visitor, Shown("phantom:liver_ct:20000005:256"))
     assert canvas.props["picture"]["width"] == 256
@@ -344,11 +322,6 @@ def test_the_files_hold_what_is_shown(table, visitor, brain, lesion):
     assert "weights" not in record["made_by"]["settings"]["controls"]
 
 
-def test_a_mask_is_enlarged_without_new_shapes():
-    small = np.array([[1, 0], [0, 1]], bool)
-    assert (takealong.enlarged(small, (4, 6)) == np.kron(small, np.ones((2, 3), bool))).all()
-
-
 @pytest.fixture
 def published(table):
     with gr.Blocks() as site:
@@ -415,45 +388,3 @@ def test_ways_to_train_are_checked_before_a_training_is_given_up():
 
 
 # -- evidence ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_papers_table_is_shown_whole_with_its_source():
-    markup = paper_table()
-    assert "97.57" in markup
-    assert "project page" in markup
-    assert markup.count("<tr") == 17
-
-
-def test_colours_and_names_cover_every_way():
-    assert set(COLOUR) == set(SHORT)
-    assert len(set(COLOUR.values())) == len(COLOUR)
-    assert set(PALETTES) >= {"random"}
-    assert encode(np.zeros((1, 1), bool)) == [1]
-
-
-def studied(**metrics):
-    from models.shared.checkpoints import Metric
-
-    made = {
-        name.replace("__", "/"): Metric(value=v, low=v - 0.02, high=v + 0.02, n=1311, kind="real", interval="Wilson")
-        for name, v in metrics.items()
-    }
-    rows = [{"task": "brain_mri", "fraction": 0.05, "n_train": 286}]
-    extra = {"table": rows, "findings": ["Brain MRI, 5 %: painted is <b>better</b>.", "Liver-CT-like phantoms: no."]}
-    return SimpleNamespace(metrics=made, extra=extra)
-
-
-def test_our_numbers_stand_beside_the_papers_and_apart_from_them():
-    card = studied(**{"brain_mri_5__accuracy": 0.71, "brain_mri_5__accuracy@plain": 0.68, "brain_mri_100__accuracy": 0.9})
-    markup = board(card, "brain_mri")
-    ours, _, theirs = markup.partition("Apart from ours")
-    assert '<span class="lb-best">71.0 %</span> <small>69.0 to 73.0</small>' in ours
-    assert "68.0 %" in ours
-    assert "5 % (286 pictures)" in ours
-    assert "real data" in ours
-    assert "86.1 %" in theirs
-    assert "97.6 %" in theirs
-    assert "71.0" not in theirs
-    assert "&lt;b&gt;better" in markup
-    assert "phantoms: no" not in markup
-    assert board(card, "liver_ct") == ""
