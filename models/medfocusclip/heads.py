@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from models.medfocusclip.options import TEMPLATE, ZERO_SHOT, Mode, OptionRefused, check_classes, prompts
+from models.medfocusclip.packing import unpack
 from models.shared.backbones.clip import Clip, load_clip
 from models.shared.checkpoints import CheckpointRefused, load, read_card
 from models.shared.paths import assets_dir
@@ -96,18 +97,22 @@ def trained_head(name: str, path: Path | None = None) -> Head:
     texts = prompts(tuple(facts["classes"]), card.config["template"])
     with torch.inference_mode():
         features = base.encode_text(texts, normalize=True)
-    towers = {arm: with_weights(base, state) for arm, state in split_states(tensors)[name].items()}
+    towers = {arm: with_weights(base, state) for arm, state in split_states(tensors, base)[name].items()}
     return Head(name, facts["title"], tuple(facts["classes"]), texts, features, towers, f"{name}|{card.sha256}")
 
 
-def split_states(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, dict[str, Tensor]]]:
-    """ "head.<task>.<arm>.<parameter>" → task → arm → the image tower's trained parameters, float32; other tensors are left aside."""
+def split_states(tensors: Mapping[str, Tensor], base: Clip) -> dict[str, dict[str, dict[str, Tensor]]]:
+    """ "head.<task>.<arm>.<parameter>" → task → arm → the image tower's trained parameters, float32; other tensors are left aside.
+
+    `base` is the CLIP that training started from: shipped weights are differences from it. ValueError when they do not fit it.
+    """
     found: dict[str, dict[str, dict[str, Tensor]]] = defaultdict(lambda: defaultdict(dict))
     for name, tensor in tensors.items():
         if name.startswith("head."):
             _, task, arm, parameter = name.split(".", 3)
-            found[task][arm][parameter] = tensor.float()
-    return found
+            found[task][arm][parameter] = tensor
+    start = dict(base.model.visual.named_parameters())
+    return {task: {arm: unpack(packed, start) for arm, packed in arms.items()} for task, arms in found.items()}
 
 
 def with_weights(base: Clip, state: Mapping[str, Tensor]) -> Clip:

@@ -1,7 +1,7 @@
 """Training and held-out evaluation of this room: two studies, from pictures to card (protocol in `study.py`).
 
 `train` runs or resumes the studies and ends with the card and the shipped weights: of every arm the run on all training pictures with the first seed, named
-"head.<task>.<arm>.<parameter>" in half precision, and the automatic segments of the real test pictures, without which nobody could check the painted arm in minutes.
+"head.<task>.<arm>.<parameter>" (see `packing`), and the automatic segments of the real test pictures, without which nobody could check the painted arm in minutes.
 `evaluate` lets those weights answer the test pictures again; means over seeds and smaller shares are recorded only.
 """
 
@@ -58,7 +58,7 @@ def evaluate(card: Card, tensors: Mapping[str, Tensor]) -> dict[str, Metric]:
     clip = load_clip(card.config.get("clip", CLIP))
     found: dict[str, Metric] = {}
     absent: DataNotHere | None = None
-    for task_id, arms in split_states(tensors).items():
+    for task_id, arms in split_states(tensors, clip).items():
         task = _task_of(card, task_id)
         try:
             material = study_data.material(task)
@@ -160,7 +160,7 @@ def _card(study: Study, config: Mapping[str, object], seed: int, device: str, se
         seconds=max(seconds, sum(record["seconds"] for record in records)),
         hardware=hardware(device),
         parameters=study.clip.parameters,
-        trained_parameters=sum(tensor.numel() for name, tensor in tensors.items() if name.startswith("head.")),
+        trained_parameters=_trained(study),
         metrics=named,
         loses=report.loses(rows),
         deviations=tuple(vars(deviation).copy() for deviation in METHOD.deviations),
@@ -178,6 +178,15 @@ def _card(study: Study, config: Mapping[str, object], seed: int, device: str, se
             },
         },
     )
+
+
+def _trained(study: Study) -> int:
+    """Numbers that train in the larger of the studies' networks."""
+    counts = []
+    for task in study.plan.tasks:
+        net = FocusClassifier(study.clip, study.materials[task.id].classes, blocks=task.training.blocks)
+        counts.append(sum(p.numel() for p in net.trainable().values()))
+    return max(counts)
 
 
 def _head_facts(study: Study, task: Task) -> dict:

@@ -1,7 +1,7 @@
 """Running the studies: every arm, share and seed of a task; each finished run is kept in a working folder, so that a stopped study goes on where it was.
 
 Protocol. The frozen part of the network sees every picture once for each arm and version; then each run trains the open part on its share of the training pictures
-(nested within a seed, drawn within classes) and answers the test pictures once, with the weights rounded to half precision as they ship. Nothing is chosen on the
+(nested within a seed, drawn within classes) and answers the test pictures once, with the weights rounded as they ship (see `packing`). Nothing is chosen on the
 test pictures; settings were chosen on validation pictures for all arms together (see the card's notes).
 """
 
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from models.medfocusclip import study_data
 from models.medfocusclip.network import FocusClassifier
+from models.medfocusclip.packing import pack, unpack
 from models.medfocusclip.study_data import Cases, Material
 from models.medfocusclip.study_plan import ARMS, Arm, Plan, Task
 from models.medfocusclip.study_train import Encoded, answers, encode, fit
@@ -76,7 +77,7 @@ class Study:
         return json.loads(self._file(run).read_text(encoding="utf-8"))
 
     def weights(self, run: RunId) -> dict[str, Tensor]:
-        """The trained part that a finished run ended with, half precision."""
+        """The trained part that a finished run ended with, packed."""
         path = self._file(run).with_suffix(".safetensors")
         return parse(path.read_bytes(), path.name)
 
@@ -140,8 +141,9 @@ class Study:
             losses.append(loss)
             if step % 25 == 0 or step == steps:
                 yield self._event(label, float(np.mean(losses[-25:])), step / steps)
-        kept = {name: tensor.to("cpu", torch.float16) for name, tensor in net.trained_state().items()}
-        net.load_trained({name: tensor.float() for name, tensor in kept.items()})
+        start = dict(self.clip.model.visual.named_parameters())
+        kept = pack(net.trained_state(), start)
+        net.load_trained(unpack(kept, start))
         found = {part: answers(net, arm, data).argmax(-1).tolist() for part, data in held.items()}
         if self.plan.ships(run):
             from safetensors.torch import save
