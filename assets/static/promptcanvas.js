@@ -22,7 +22,7 @@
     const view = L.promptView(canvas), stage = el("div", { class: "lb-plot-box" }, canvas), tip = el("div", { class: "lb-tip", hidden: true });
     const hint = el("p", { class: "lb-hint", id: `${uid}-hint` }), say = el("p", { class: "lb-hint lb-prompt-say", role: "status" }), list = el("ul", { class: "lb-segments", "aria-label": "Segments" });
     const busy = el("div", { class: "lb-prompt-busy", hidden: true }, el("span", {}), el("div", { class: "lb-bar" }, el("i", {})));
-    const button = (text, title, act) => { const b = el("button", { type: "button", class: "lb-small", title, "aria-label": title }, text); b.onclick = act; return b; };
+    const button = (text, title, act) => { const b = el("button", { type: "button", class: "lb-small", title, "aria-label": title.startsWith(text) ? title : `${text}: ${title}` }, text); b.onclick = act; return b; };
     const range = (label, min, max, value, onChange) => { const input = el("input", { type: "range", min, max, value }); input.oninput = () => onChange(+input.value); return el("label", { class: "lb-prompt-range" }, el("span", {}, label), input); };
     let tool = tools[0], brush = 8, cursor = null, keyed = false, corner = null, gesture = null, hover = null, stroke = null, ring = null, frame = 0, posted = 0;
 
