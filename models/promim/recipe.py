@@ -118,7 +118,7 @@ def _use(plan: Plan, name: str) -> DatasetUse:
     task = TASKS[name]
     return DatasetUse(
         name=task.family,
-        title=", ".join(phantoms.title(family) for family in task.families),
+        title=phantoms.title(task.family),
         kind="phantom",
         licence="drawn by this program",
         n_train=plan.shots * task.count,

@@ -2,8 +2,8 @@
 
 A class is one combination of side, zone, margin and density of one family, named in the words of its captions. New classes are the
 combinations that `phantoms.held_out` keeps for the "unseen" split: the small CLIP met each of their words, never the combination. Base
-classes are as many others, picked so that every word occurs about equally often. Their training pictures come from train seeds, test pictures of base classes from test
-seeds and of new ones from unseen seeds. Phantoms are drawings with known truth; nothing here speaks of patients.
+classes are as many others, picked so that every word occurs about equally often. Their training pictures come from train seeds, test
+pictures of base classes from test seeds and of new ones from unseen seeds. Phantoms are drawings with known truth, not patients.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from models.shared.data.phantoms.facts import Combination, Kind, combinations
 from models.shared.data.phantoms.generate import drawer_of
 
 Group = Literal["base", "new"]
-MIXED = "mixed"
 SIZES = ("medium", "large")
 """Lesions drawn: small ones go by another noun in one family."""
 
@@ -49,38 +48,24 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Task:
-    """Classes of one or several families."""
+    """One family's classes."""
 
     id: str
     title: str
-    families: tuple[str, ...]
+    family: str
     template: str
-    per_family: int
-    """Classes of each family in each half."""
-
-    @property
-    def count(self) -> int:
-        """Classes in each half."""
-        return self.per_family * len(self.families)
-
-    @property
-    def family(self) -> str:
-        """The phantom family, or "mixed" for several."""
-        return self.families[0] if len(self.families) == 1 else MIXED
+    count: int
+    """Classes in each half."""
 
     @cached_property
     def new(self) -> tuple[PictureClass, ...]:
         """Combinations no training picture of the CLIP shows."""
-        return self._picked(held_out=True)
+        return _balanced_pick(_all(self.family, held_out=True), self.count)
 
     @cached_property
     def base(self) -> tuple[PictureClass, ...]:
         """Combinations prompts are learned on."""
-        return self._picked(held_out=False)
-
-    def _picked(self, *, held_out: bool) -> tuple[PictureClass, ...]:
-        every = (_all(family, held_out=held_out) for family in self.families)
-        return tuple(one for classes in every for one in _balanced_pick(classes, self.per_family))
+        return _balanced_pick(_all(self.family, held_out=False), self.count)
 
     def classes(self, group: Group) -> tuple[PictureClass, ...]:
         """One half."""
@@ -155,10 +140,9 @@ TASKS: Mapping[str, Task] = MappingProxyType(
     {
         task.id: task
         for task in (
-            Task("chest", "Chest masses", ("chest_xray",), "chest radiograph showing a {}.", 8),
-            Task("breast", "Breast lesions", ("breast_ultrasound",), "breast ultrasound showing a {}.", 8),
-            Task("brain", "Brain tumours", ("brain_mr",), "brain MR showing a {}.", 6),
-            Task("mixed", "Four kinds of scan", ("chest_xray", "breast_ultrasound", "brain_mr", "liver_ct"), "a photo of a {}.", 2),
+            Task("chest", "Chest masses", "chest_xray", "chest radiograph showing a {}.", 8),
+            Task("breast", "Breast lesions", "breast_ultrasound", "breast ultrasound showing a {}.", 8),
+            Task("brain", "Brain tumours", "brain_mr", "brain MR showing a {}.", 6),
         )
     }
 )
