@@ -250,10 +250,20 @@ def test_without_a_network_fetching_ends_in_one_sentence_and_nothing_changes(pag
 
 def test_evidence_is_shown_with_intervals_and_phantoms_are_called_so(monkeypatch, bare):
     ships(bare, "clip_small.safetensors")
-    metrics = {"brain_mr label/accuracy": metric(0.91), "busi/accuracy": metric(0.62, kind="real", n=120)}
+    metrics = {"brain_mr unseen/accuracy": metric(0.91), "busi_lesions/iou_1_click": metric(0.62, kind="real", n=120)}
     monkeypatch.setattr(backbones, "read_card", lambda path: SimpleNamespace(metrics=metrics))
     with gr.Blocks():
         picker = backbone_picker(SimpleNamespace(fetches=Fetches()), "clip", elem_id="t")
     shown = picker.about.value
-    for part in ("brain mr label", "0.9100 <small>0.8900 to 0.9300</small>", "300", "phantoms, not patients", "real data", "120"):
+    for part in (
+        "brain mr, new combinations of findings",
+        "right class without further training",
+        ">busi lesions<",
+        "overlap after one click (IoU)",
+        "0.9100 <small>0.8900 to 0.9300</small>",
+        "300",
+        "phantoms, not patients",
+        "real data",
+        "120",
+    ):
         assert part in shown, part

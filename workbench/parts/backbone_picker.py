@@ -23,6 +23,15 @@ from workbench.parts.evidence import KINDS, number
 _TITLES = {"clip": "Image–text network (CLIP)", "sam2": "Segmenter (SAM 2)"}
 _HINTS = {"clip": "Looks at the picture and at the words.", "sam2": "Turns a click or a box into an outline."}
 _QUICK = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+_PARTS = {"seen": "findings as in its training", "unseen": "new combinations of findings"}
+_MEASURES = {
+    "accuracy": "right class without further training (share)",
+    "retrieval": "finds its own description among 100 (share)",
+    "iou_1_click": "overlap after one click (IoU)",
+    "iou_3_clicks": "overlap after three clicks (IoU)",
+    "iou_5_clicks": "overlap after five clicks (IoU)",
+    "iou_box": "overlap for a box (IoU)",
+}
 _NOT_MEASURED = "Published weights; they were not measured here."
 
 
@@ -124,8 +133,8 @@ def _evidence(choice: Choice) -> str:
         span = f"{number(metric.low)} to {number(metric.high)}"
         rows.append(
             [
-                html.text(_words(task)),
-                html.text(_words(measure)),
+                html.text(_task(task)),
+                html.text(_measure(measure)),
                 f"{number(metric.value)} <small>{span}</small>",
                 str(metric.n),
                 KINDS[metric.kind],
@@ -135,8 +144,14 @@ def _evidence(choice: Choice) -> str:
     return f"<details class='lb-notes'><summary>What was measured of it on held-out pictures</summary>{table}<p><small>Small figures: 95 % interval.</small></p></details>"
 
 
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+def _task(name: str) -> str:
+    """ "brain_mr unseen" → "brain mr, new combinations of findings"."""
+    source, _, part = name.partition(" ")
+    return " ".join([source.replace("_", " ") + ("," if part else ""), _PARTS.get(part, part)]).strip()
+
+
+def _measure(name: str) -> str:
+    return _MEASURES.get(name, name.replace("_", " "))
 
 
 def _to_fetch(wanted: Choice, now: str, offered: dict[str, Choice]) -> str:
