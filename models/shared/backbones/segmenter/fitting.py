@@ -1,8 +1,8 @@
-"""One training run of the small segmenter: batches, prompts, steps, and the running mean of the weights that is kept.
+"""One leg of the small segmenter's training: batches, prompts, steps, and the running mean of the weights that is kept.
 
 Source: Ravi et al. 2024, section D.2 (a click or a box first, then corrections with the earlier mask as input).
 Known deviations: two corrections instead of seven, as every round costs a run of the decoder; each batch begins either with clicks or
-with boxes, so that no prompt has to be padded; AdamW with a cosine from the start; weights begin as in `beginning`; bfloat16 where the processor computes in it.
+with boxes, so that no prompt has to be padded; AdamW with a cosine; bfloat16 where the processor computes in it.
 
 n = B * O prompts; S, R, h as in `losses`.
 """
@@ -20,18 +20,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.shared.backbones.segmenter.beginning import aim
 from models.shared.backbones.segmenter.clicks import boxes, corrections, first_clicks
 from models.shared.backbones.segmenter.losses import overlap, prompt_loss
-from models.shared.backbones.segmenter.network import encode
-from models.shared.backbones.segmenter.pool import SIDE, Pool
+from models.shared.backbones.segmenter.network import build, encode
+from models.shared.backbones.segmenter.pool import Pool
 from models.shared.backbones.segmenter.scenes import Scenes, draw_scenes
 
 WARM_UP = 30
-ONE_ROUND = 150
-"""First steps, in which the network learns to follow a single prompt and no round of corrections is paid for."""
-BOX_SHARE = 0.45
-"""Of the batches: those that begin with a box."""
 NOTHING = 0.08
 """Of the objects in a batch that begins with clicks: places where there is none."""
 CLIP = 1.0
@@ -43,28 +38,40 @@ NECK_RATE = 0.1
 
 @dataclass(frozen=True)
 class Settings:
-    """One run; see `presets` for what is used."""
+    """One leg of a training; see `presets` for what is used."""
 
+    side: int
+    """S, 256 or 128: a quarter of the pixels cost a quarter of the time, and the place code means the same at both."""
     steps: int
+    alone: int
+    """First steps, in which the network learns to follow a single prompt and no round of corrections is paid for."""
     pictures: int
+    """In one batch."""
     objects: int
+    """Prompted in each picture."""
     rounds: int
+    """Of prompts: the first one and the corrections."""
+    boxes: float
+    """Share of the batches that begin with a box instead of clicks."""
     lr: float
     weight_decay: float
     ema: float
+    """Weight of the past in the running mean of the weights."""
 
     @classmethod
     def of(cls, config: Mapping[str, object]) -> Settings:
-        """From a preset's configuration; ValueError for a missing or impossible value."""
+        """From a leg of a preset's configuration; ValueError for a missing or impossible value."""
         try:
             found = cls(
-                **{name: int(config[name]) for name in ("steps", "pictures", "objects", "rounds")},
-                **{name: float(config[name]) for name in ("lr", "weight_decay", "ema")},
+                **{name: int(config[name]) for name in ("side", "steps", "alone", "pictures", "objects", "rounds")},
+                **{name: float(config[name]) for name in ("boxes", "lr", "weight_decay", "ema")},
             )
         except (KeyError, TypeError) as fault:
             raise ValueError(
                 f"The segmenter's training lacks a setting or has one that is no number ({fault}); see its presets."
             ) from fault
+        if found.side not in (128, 256):
+            raise ValueError(f"The segmenter is trained on pictures of 128 or 256 pixels a side, not {found.side}.")
         if min(found.steps, found.pictures, found.objects, found.rounds) < 1 or found.lr <= 0 or not 0 <= found.ema < 1:
             raise ValueError(
                 "The segmenter's training needs steps, pictures, objects and rounds of at least 1, and a learning rate above 0."
@@ -73,29 +80,32 @@ class Settings:
 
 
 class Fitting:
-    """A network with random weights on its way. Iterate over `run()`; `averaged` is the network to keep."""
+    """A network on its way through one leg. Iterate over `run()`; `averaged` holds the weights to keep."""
 
-    def __init__(self, model: SAM2Base, pools: Sequence[Pool], settings: Settings, *, seed: int, device: torch.device) -> None:
-        self._generator = torch.Generator().manual_seed(seed)
-        self.model = aim(model, generator=self._generator).to(device, memory_format=torch.channels_last).train()
+    def __init__(
+        self, model: SAM2Base, pools: Sequence[Pool], settings: Settings, *, generator: torch.Generator, device: torch.device
+    ) -> None:
+        self.model = _at(model, settings.side).to(device, memory_format=torch.channels_last).train()
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema))
         self._pools, self._settings, self._device = pools, settings, device
-        self._optimizer = torch.optim.AdamW(_groups(model, settings), lr=settings.lr, betas=(0.9, 0.98))
+        self._generator = generator
+        self._optimizer = torch.optim.AdamW(_groups(self.model, settings), lr=settings.lr, betas=(0.9, 0.98))
         self._schedule = LambdaLR(self._optimizer, lambda step: _rate(step, settings.steps))
         self._fast = device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
 
     def run(self) -> Iterator[tuple[int, float, float]]:
         """(steps taken, loss of the last one, mean overlap of its single masks after the last prompt) after each step."""
         for step in range(1, self._settings.steps + 1):
-            yield step, *self._step(1 if step <= ONE_ROUND else self._settings.rounds)
+            yield step, *self._step(1 if step <= self._settings.alone else self._settings.rounds)
 
     def _step(self, rounds: int) -> tuple[float, float]:
-        with_box = float(torch.rand((), generator=self._generator)) < BOX_SHARE
+        with_box = float(torch.rand((), generator=self._generator)) < self._settings.boxes
         scenes = draw_scenes(
             self._pools,
             pictures=self._settings.pictures,
             objects=self._settings.objects,
             generator=self._generator,
+            side=self._settings.side,
             nothing=0.0 if with_box else NOTHING,
         )
         with self._numbers():
@@ -125,7 +135,9 @@ class Fitting:
                 shown = _shown(estimates, first_click=round_ == 0 and not with_box)
                 rows = torch.arange(len(shown), device=shown.device)
                 earlier = logits.detach()[rows, shown][:, None].clamp(-32, 32)
-                point, label = corrections(predicted[rows, shown].cpu(), _filled(masks, scenes), side=SIDE, generator=self._generator)
+                point, label = corrections(
+                    predicted[rows, shown].cpu(), _filled(masks, scenes), side=self._settings.side, generator=self._generator
+                )
                 points, labels = torch.cat([points, point[:, None]], 1), torch.cat([labels, label[:, None]], 1)
         good = overlap(predicted[:, 0], covered > 0.5)[asked].mean() if asked.any() else torch.zeros(())
         loud = sum((part.float().square().mean() - LOUDEST).relu() for part in maps)
@@ -135,8 +147,10 @@ class Fitting:
         """Points (n, P, 2) and labels (n, P)."""
         region, n = _filled(masks, scenes), len(masks)
         if with_box:
-            return boxes(region, side=SIDE, generator=self._generator), torch.tensor([[2, 3]], dtype=torch.int32).expand(n, 2)
-        return first_clicks(region, side=SIDE, generator=self._generator)[:, None], torch.ones(n, 1, dtype=torch.int32)
+            return boxes(region, side=self._settings.side, generator=self._generator), torch.tensor([[2, 3]], dtype=torch.int32).expand(
+                n, 2
+            )
+        return first_clicks(region, side=self._settings.side, generator=self._generator)[:, None], torch.ones(n, 1, dtype=torch.int32)
 
     @contextlib.contextmanager
     def _numbers(self) -> Iterator[None]:
@@ -172,6 +186,15 @@ def _filled(masks: Tensor, scenes: Scenes) -> Tensor:
     """The masks, and where nothing is asked for the picture's empty places (all of it, should it have none): never empty. (n, R, R)."""
     empty = torch.where(scenes.empty.flatten(1).any(1)[:, None, None], scenes.empty, True)
     return torch.where(scenes.asked[:, None, None], masks, empty.repeat_interleave(len(masks) // len(empty), 0))
+
+
+def _at(model: SAM2Base, side: int) -> SAM2Base:
+    """The same weights in a network that sees a square of another size."""
+    if int(model.image_size) == side:
+        return model
+    other = build("small", image_size=side, seed=0)
+    other.load_state_dict(model.state_dict())
+    return other
 
 
 def _groups(model: SAM2Base, settings: Settings) -> list[dict]:
