@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
+from models.medfocusclip import study_data
 from models.medfocusclip.heads import trained_head
-from models.medfocusclip.study_plan import PlanRefused
+from models.medfocusclip.study_plan import ARMS, PlanRefused
+from models.medfocusclip.training import read_wish
 from models.medfocusclip.ways import read_ways, train_ways
 from models.shared.backbones.clip import new_clip, save_clip
 from models.shared.checkpoints import load
@@ -56,6 +59,20 @@ def test_a_stop_keeps_the_way_that_was_training_and_leaves_the_others_out(weight
     assert last["stopped"]
     assert set(last["scores"]) == {"plain"}
     assert set(trained_head("own", tmp_path / "weights.safetensors").towers) == {"plain"}
+
+
+def test_ways_that_use_no_automatic_segments_never_look_for_them(monkeypatch) -> None:
+    def looked_for(*_):
+        raise LookupError("somebody looked for segments")
+
+    monkeypatch.setattr(study_data.ClassicalProvider, "propose", looked_for)
+    monkeypatch.setattr(study_data, "VALIDATION", 4)
+    (task,) = read_wish({"pictures": 20, "tests": 40}).plan().tasks
+    material = study_data.liver(task)
+    for arm in ("plain", "attention"):
+        assert len(study_data.show(material.train, np.arange(2), ARMS[arm]).pixels) == 2
+    with pytest.raises(LookupError):
+        study_data.show(material.train, np.arange(2), ARMS["painted"])
 
 
 @pytest.mark.parametrize(
