@@ -1,13 +1,13 @@
 /* The board of a training: status, loss curves, held-out scores with their intervals, files to take away. props.job = {id}.
-   Events it knows: meta {arms: [{id, label}], classes, notes, about}, points {arm, fold, step, loss, left_s}, metric {arm, step, any shares}, progress {step, steps, text, loss}, scores {arms}, result {files, scores | metrics}. */
+   Events it knows: meta {arms: [{id, label}], classes, notes, about}, points {arm, fold, step, loss, left_s}, metric {arm, step, test, with_cue}, progress {step, steps, text, loss}, scores {arms}, result {files, scores | metrics}. */
 (() => {
   "use strict";
   const L = window.Lightbox, el = L.el, percent = (v) => `${(100 * v).toFixed(1)} %`, MEASURES = { test: "without the sign", with_cue: "with the sign" };
 
   L.trainBoard = (element, props, watch, trigger) => {
     const root = el("div", { class: "lb-train" }); element.replaceChildren(root);
-    const strip = L.statusStrip(root), plots = el("div", {}), scores = el("div", { class: "lb-table", role: "region", tabindex: "0", "aria-label": "Held-out accuracy", hidden: true }), notes = el("div", {});
-    root.append(plots, scores, notes);
+    const strip = L.statusStrip(root), plots = el("div", {}), legend = el("div", { class: "lb-legend lb-keys" }), scores = el("div", { class: "lb-table", role: "region", tabindex: "0", "aria-label": "Held-out accuracy", hidden: true }), notes = el("div", {});
+    root.append(legend, plots, scores, notes);
     const files_bar = L.exportBar(root), loss = new L.Plot(plots, { title: "Training loss", xLabel: "optimiser steps", yLabel: "loss", xMin: 0, height: 240, empty: props.empty || "Nothing yet: press the start button." });
     const shares = new L.Plot(plots, { title: "Accuracy on held-out pictures", xLabel: "optimiser steps", yLabel: "share correct", yMax: 1, cut: false, xMin: 0, height: 240 });
     plots.hidden = shares.root.hidden = true;
@@ -22,18 +22,22 @@
     };
     const table = (rows, head) => { scores.hidden = !rows.length; scores.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...head.map((h) => el("th", { scope: "col" }, h)))), el("tbody", {}, ...rows))); };
     const shown = (m) => `${percent(m.value)} (${percent(m.low)} to ${percent(m.high)})`;
+    const keys = () => {
+      const arms = (data.meta && data.meta.arms) || [];
+      legend.replaceChildren(...arms.map((a) => { const dot = el("i", { class: "lb-dot" }); dot.style.background = L.colour(colour(a.id)); return el("span", {}, dot, ` ${a.label}`); }), shares.root.hidden ? "" : el("span", {}, "thick: without the sign, thin: with it"));
+    };
     const take = {
       meta: (e) => {
-        data.meta = e; plots.hidden = false;
+        data.meta = e; plots.hidden = false; keys();
         const says = [...(e.about ? [e.about] : []), ...(e.classes ? [`${e.classes.map((c) => `${c.name} (${c.n})`).join(", ")}; ${e.folds} parts, each left out once.`] : []), ...(e.notes || [])];
         notes.replaceChildren(...says.map((s) => el("p", { class: "lb-hint" }, s)));
       },
       points: (e) => { loss.append(line(e.arm, e.fold), e.step, e.loss); data.done += e.step.length; data.left = e.left_s; data.text = `${label(e.arm)}, ${e.fold ? `part ${e.fold} left out` : "all pictures"}`; },
       metric: (e) => {
-        shares.root.hidden = false;
+        if (shares.root.hidden) { shares.root.hidden = false; keys(); }
         for (const [name, value] of Object.entries(e)) {
-          if (typeof value !== "number" || name === "step") continue;
-          const id = `${e.arm || ""}#${name}`; shares.line(id, { label: [label(e.arm || ""), MEASURES[name] || name].filter(Boolean).join(", "), colour: colour(e.arm), faint: name !== "test" }); shares.append(id, [e.step], [value]);
+          if (!MEASURES[name]) continue; // the record of a run adds numbers of its own
+          const id = `${e.arm || ""}#${name}`; shares.line(id, { label: [label(e.arm || ""), MEASURES[name]].filter(Boolean).join(", "), colour: colour(e.arm), faint: name !== "test" }); shares.append(id, [e.step], [value]);
         }
       },
       progress: (e) => { if (e.loss !== null && e.loss !== undefined) loss.append(line("progress", 0), [e.step], [e.loss]); data.text = e.text || ""; data.share = e.steps ? e.step / e.steps : null; },
@@ -45,9 +49,9 @@
     const about = (job) => (L.ended(job.state) ? (job.state === "done" ? props.done || "" : "") : data.meta ? `${data.text}${data.left ? `; about ${L.seconds(data.left)} left` : ""}` : "Getting ready: reading the pictures, loading the network …");
     const follow = () => {
       if (!props.job || !props.job.id) return;
-      stop(); data = fresh(); last = null; loss.clear(); shares.clear(); shares.root.hidden = true; scores.hidden = true; notes.replaceChildren(); files_bar.clear(); plots.hidden = true; strip.progress(0);
+      stop(); data = fresh(); last = null; loss.clear(); shares.clear(); shares.root.hidden = true; scores.hidden = true; notes.replaceChildren(); legend.replaceChildren(); files_bar.clear(); plots.hidden = true; strip.progress(0);
       stop = L.follow(props.job.id, { onEvents: events, onState: (j) => { strip.show(j, about(j)); if (L.ended(j.state) && last !== j.state) { last = j.state; if (j.state === "done") strip.progress(1); if (data.files && Object.keys(data.files).length && j.state !== "failed") files_bar.show(j.id, data.files); trigger("ended", { state: j.state, id: j.id }); } } });
     };
-    watch("job", follow); follow();
+    watch("job", follow); L.onTheme(keys); follow();
   };
 })();
