@@ -52,7 +52,7 @@ _CLIP = (
     Choice("vit-b-16-laion", "ViT-B-16:laion2b_s34b_b88k", "CLIP ViT-B/16 (LAION-2B)", "150 million parameters at 224 px, trained on two billion pictures from the web; about 0.3 s a picture on two cores.", "clip", fetch_mb=598),
 )  # fmt: skip
 _SAM2 = (
-    Choice("small", "small", "Small SAM 2 (comes with Lightbox)", "4.5 million parameters at 256 px, trained on phantoms and breast ultrasound; answers a click in milliseconds.", "sam2", card="sam2_small.safetensors"),
+    Choice("small", "small", "Small SAM 2 (comes with Lightbox)", "4.9 million parameters at 256 px, trained on phantoms and breast ultrasound; answers a click in a moment.", "sam2", card="sam2_small.safetensors"),
     Choice("sam2-tiny", "sam2_hiera_tiny", "SAM 2 Hiera-Tiny", "32 million parameters (without its memory for films), trained on photographs and films; about 1 s for a new picture at 512 px on two cores, then milliseconds a click.", "sam2", fetch_mb=156, card="sam2_small.safetensors", arm="sam2_hiera_tiny"),
     Choice("sam2.1-tiny", "sam2.1_hiera_tiny", "SAM 2.1 Hiera-Tiny", "32 million parameters (without its memory for films), trained on photographs and films; as fast as SAM 2 Hiera-Tiny.", "sam2", fetch_mb=156),
     Choice("sam2.1-small", "sam2.1_hiera_small", "SAM 2.1 Hiera-Small", "39 million parameters (without its memory for films), trained on photographs and films; somewhat slower than Tiny.", "sam2", fetch_mb=184),

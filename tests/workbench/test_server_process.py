@@ -11,6 +11,7 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from models.shared.method import methods
 from workbench.visitors import COOKIE
 
 pytestmark = pytest.mark.slow  # a real server of its own
@@ -113,7 +114,9 @@ def test_names_and_arguments_of_the_functions_are_stable(client):
     }
     race = ["task", "optimisers", "steps", "seeds", "settings"]
     assert arguments == {"/sofim": race, "/sofim_race": race, "/sofim_events": ["job", "after"], "/sofim_stop": ["job"]}
-    assert all(name.startswith("/sofim") for name in named)
+    ids = {method.id for method in methods()}
+    assert {f"/{method}" for method in ids} <= set(named)
+    assert all(any(name == f"/{method}" or name.startswith(f"/{method}_") for method in ids) for name in named)
     assert all(item["parameter_has_default"] for item in named["/sofim"]["parameters"])
     assert "Race optimisers" in named["/sofim"]["description"]
 

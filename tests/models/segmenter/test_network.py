@@ -13,14 +13,14 @@ from models.shared.backbones.segmenter.wrapper import Sam2
 
 
 def test_small_network_has_its_size(network):
-    assert sum(p.numel() for p in network.parameters()) == 4_488_112
+    assert sum(p.numel() for p in network.parameters()) == 4_860_272
     assert sum(t.numel() * 2 for t in image_state(network.state_dict()).values()) < 10_000_000
 
 
 @pytest.mark.parametrize("side", [128, 256, 512])
 def test_features_follow_the_image_size(side):
     embedding, fine, middle = encode(build("small", image_size=side, seed=0), torch.zeros(1, 3, side, side))
-    assert embedding.shape == (1, 128, side // 16, side // 16)
+    assert embedding.shape == (1, 256, side // 16, side // 16)
     assert fine.shape == (1, 16, side // 4, side // 4)
     assert middle.shape == (1, 32, side // 8, side // 8)
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from models.shared.backbones.segmenter import evaluation, losses, scenes
-from models.shared.backbones.segmenter.beginning import aim
+from models.shared.backbones.segmenter import evaluation, losses, recipe, scenes
+from models.shared.backbones.segmenter.beginning import begin, is_taken
 from models.shared.backbones.segmenter.fitting import Fitting, Settings, candidates
-from models.shared.backbones.segmenter.network import build, decode, encode
+from models.shared.backbones.segmenter.network import build, decode, encode, image_state
 from models.shared.backbones.segmenter.pool import FAMILIES, HELD_OUT_FAMILY, Pool, phantom_pool
 from models.shared.backbones.segmenter.presets import PRESETS
 from models.shared.backbones.segmenter.wrapper import Sam2
-from models.shared.checkpoints import load
+from models.shared.checkpoints import CheckpointRefused, load
 from models.shared.data.phantoms import split_of
 from models.shared.paths import assets_dir
 
@@ -109,27 +109,47 @@ def test_the_ellipse_baseline_fills_its_box():
 
 
 def test_settings_that_cannot_be_run_are_said():
-    leg = dict(PRESETS[0].config["legs"][0])
+    config = dict(PRESETS[0].config)
     with pytest.raises(ValueError, match="at least 1"):
-        Settings.of(leg | {"steps": 0})
-    del leg["lr"]
+        Settings.of(config | {"steps": 0})
+    with pytest.raises(ValueError, match="above 0"):
+        Settings.of(config | {"muon": 0})
+    del config["lr"]
     with pytest.raises(ValueError, match="lacks a setting"):
-        Settings.of(leg)
+        Settings.of(config)
+
+
+def test_training_begins_from_a_decoder_that_fits_and_from_no_other():
+    model = build("small", seed=0)
+    given = {name: torch.full_like(tensor, 0.5) for name, tensor in image_state(model.state_dict()).items() if is_taken(name)}
+    before = model.image_encoder.trunk.patch_embed.proj.weight.clone()
+    begin(model, given | {"image_encoder.trunk.patch_embed.proj.weight": torch.zeros(1)})
+    assert all((tensor == 0.5).all() for name, tensor in image_state(model.state_dict()).items() if is_taken(name))
+    assert torch.equal(model.image_encoder.trunk.patch_embed.proj.weight, before)
+    with pytest.raises(ValueError, match="Hiera-Tiny"):
+        begin(model, {name: tensor for name, tensor in given.items() if name != "no_mem_embed"})
+    with pytest.raises(ValueError, match="Hiera-Tiny"):
+        begin(model, given | {"no_mem_embed": torch.zeros(1, 1, 128)})
+
+
+def test_without_the_published_weights_the_training_says_so_at_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(CheckpointRefused, match="sam2_hiera_tiny are not on this machine"):
+        next(recipe.train(PRESETS[1].config))
 
 
 @pytest.mark.slow
 def test_training_learns_and_repeats(pool):
-    """Sixty steps lower the loss on one and the same batch, with clicks and with boxes; the same seed gives the same losses."""
-    settings = dataclasses.replace(Settings.of(PRESETS[1].config["legs"][0]), steps=60, pictures=2, objects=2, rounds=2, lr=1e-3)
-    batch = scenes.draw_scenes([pool], pictures=4, objects=2, generator=torch.Generator().manual_seed(7), side=settings.side)
+    """Forty steps lower the loss on one and the same batch, with clicks and with boxes; the same seed gives the same losses."""
+    settings = dataclasses.replace(Settings.of(PRESETS[1].config), steps=40, alone=0, pictures=2, objects=2)
+    batch = scenes.draw_scenes([pool], pictures=4, objects=2, generator=torch.Generator().manual_seed(7))
     runs = []
-    for steps in (60, 5):
-        generator = torch.Generator().manual_seed(0)
-        model = aim(build("small", seed=0), generator=generator)
-        fitting = Fitting(model, [pool], settings, generator=generator, device=torch.device("cpu"))
+    for steps in (40, 5):
+        fitting = Fitting(build("small", seed=0), [pool], settings, seed=0, device=torch.device("cpu"))
         before = _losses(fitting, batch)
         runs.append([loss for (_, loss, _), _ in zip(fitting.run(), range(steps), strict=False)])
-        if steps == 60:
+        if steps == 40:
             after = _losses(fitting, batch)
     assert runs[0][:5] == pytest.approx(runs[1], rel=1e-3)
     assert after[0] < 0.95 * before[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from types import SimpleNamespace
 
@@ -282,6 +283,14 @@ def test_stop_leaves_what_was_there(table, visitor, brain, rooms, monkeypatch):
     last = list(proposals.propose(table, visitor, stop, GRID, values(brain)))[-1]
     assert last.props["busy"] is None
     assert "given" not in last.props
+
+
+def test_each_page_has_a_stop_of_its_own():
+    """Gradio copies a state's value for each page."""
+    first, second = (copy.deepcopy(proposals.StopFlag()) for _ in range(2))
+    first.set()
+    assert not second.is_set()
+    assert not copy.deepcopy(first).is_set()
 
 
 def test_a_grid_out_of_range_is_refused_in_a_sentence(table, visitor, brain):

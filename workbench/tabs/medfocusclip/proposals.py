@@ -23,6 +23,16 @@ class Stopped(Exception):
     """Raised inside the segmenter when people press Stop."""
 
 
+class StopFlag(threading.Event):
+    """The stop of one page: a state's value is copied for each page, and a copy of this is a flag of its own.
+
+    A function as the state's value would do as much, but becomes an event that programs see among the site's functions.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> StopFlag:
+        return StopFlag()
+
+
 @dataclass(frozen=True)
 class Finder:
     """The buttons and the grid's settings."""
@@ -81,7 +91,7 @@ def layout() -> Finder:
 
 def wire(desk: Desk, finder: Finder) -> None:
     """Connect the buttons."""
-    flag = gr.State(threading.Event)  # a callable: one for each page
+    flag = gr.State(StopFlag())
 
     def find(request: gr.Request, stop: threading.Event, *values: Any) -> Iterator[gr.HTML]:
         count = len(finder.settings)

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from sam2.modeling.sam2_base import SAM2Base
 from torch import Tensor
 
+from models.shared.backbones.segmenter.beginning import PUBLISHED
 from models.shared.backbones.segmenter.clicks import interior_pixel, next_click, tight_box
 from models.shared.backbones.segmenter.loader import find, read_state
 from models.shared.backbones.segmenter.network import build, decode, encode, fill
@@ -34,7 +35,6 @@ from models.shared.metrics import Kind, bootstrap
 
 AFTER = (1, 3, 5)
 """Clicks after which the mask is measured."""
-PUBLISHED = "sam2_hiera_tiny"
 PUBLISHED_SIDE = 512
 PUBLISHED_CASES = 20
 NOTES = (

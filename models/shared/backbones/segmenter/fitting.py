@@ -1,8 +1,9 @@
-"""One leg of the small segmenter's training: batches, prompts, steps, and the running mean of the weights that is kept.
+"""One training run of the small segmenter: batches, prompts, steps, and the running mean of the weights that is kept.
 
 Source: Ravi et al. 2024, section D.2 (a click or a box first, then corrections with the earlier mask as input).
-Known deviations: two corrections instead of seven, as every round costs a run of the decoder; each batch begins either with clicks or
-with boxes, so that no prompt has to be padded; AdamW with a cosine; bfloat16 where the processor computes in it.
+Known deviations: one correction instead of seven, as every round costs a run of the decoder; each batch begins either with clicks or
+with boxes, so that no prompt has to be padded; Muon for the matrices of the trunk's blocks and AdamW for all else, with a cosine; the parts that begin
+from published weights learn ten times slower; bfloat16 where the processor computes in it.
 
 n = B * O prompts; S, R, h as in `losses`.
 """
@@ -20,77 +21,73 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from models.shared.backbones.segmenter.beginning import is_taken
 from models.shared.backbones.segmenter.clicks import boxes, corrections, first_clicks
 from models.shared.backbones.segmenter.losses import overlap, prompt_loss
-from models.shared.backbones.segmenter.network import build, encode
-from models.shared.backbones.segmenter.pool import Pool
+from models.shared.backbones.segmenter.network import encode
+from models.shared.backbones.segmenter.pool import SIDE, Pool
 from models.shared.backbones.segmenter.scenes import Scenes, draw_scenes
 
 WARM_UP = 30
+BOX_SHARE = 0.45
+"""Of the batches: those that begin with a box."""
 NOTHING = 0.08
 """Of the objects in a batch that begins with clicks: places where there is none."""
 CLIP = 1.0
-LOUDEST = 0.25
-"""Mean square of the encoder's maps above which they are pulled down: louder ones drown the place code, and the prompt is forgotten."""
-NECK_RATE = 0.1
-"""Of the learning rate, for the layer in front of the embedding, whose weights begin small."""
+TAKEN_RATE = 0.1
+"""Of AdamW's learning rate, for what begins from published weights."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One leg of a training; see `presets` for what is used."""
+    """One run; see `presets` for what is used."""
 
-    side: int
-    """S, 256 or 128: a quarter of the pixels cost a quarter of the time, and the place code means the same at both."""
     steps: int
     alone: int
-    """First steps, in which the network learns to follow a single prompt and no round of corrections is paid for."""
+    """First steps, in which a single prompt is learned and no round of corrections is paid for."""
     pictures: int
     """In one batch."""
     objects: int
     """Prompted in each picture."""
     rounds: int
-    """Of prompts: the first one and the corrections."""
-    boxes: float
-    """Share of the batches that begin with a box instead of clicks."""
+    """Of prompts after that: the first one and the corrections."""
+    muon: float
+    """Muon's learning rate."""
     lr: float
+    """AdamW's learning rate."""
     weight_decay: float
     ema: float
     """Weight of the past in the running mean of the weights."""
 
     @classmethod
     def of(cls, config: Mapping[str, object]) -> Settings:
-        """From a leg of a preset's configuration; ValueError for a missing or impossible value."""
+        """From a preset's configuration; ValueError for a missing or impossible value."""
         try:
             found = cls(
-                **{name: int(config[name]) for name in ("side", "steps", "alone", "pictures", "objects", "rounds")},
-                **{name: float(config[name]) for name in ("boxes", "lr", "weight_decay", "ema")},
+                **{name: int(config[name]) for name in ("steps", "alone", "pictures", "objects", "rounds")},
+                **{name: float(config[name]) for name in ("muon", "lr", "weight_decay", "ema")},
             )
         except (KeyError, TypeError) as fault:
             raise ValueError(
                 f"The segmenter's training lacks a setting or has one that is no number ({fault}); see its presets."
             ) from fault
-        if found.side not in (128, 256):
-            raise ValueError(f"The segmenter is trained on pictures of 128 or 256 pixels a side, not {found.side}.")
-        if min(found.steps, found.pictures, found.objects, found.rounds) < 1 or found.lr <= 0 or not 0 <= found.ema < 1:
+        if min(found.steps, found.pictures, found.objects, found.rounds) < 1 or min(found.lr, found.muon) <= 0 or not 0 <= found.ema < 1:
             raise ValueError(
-                "The segmenter's training needs steps, pictures, objects and rounds of at least 1, and a learning rate above 0."
+                "The segmenter's training needs steps, pictures, objects and rounds of at least 1, and learning rates above 0."
             )
         return found
 
 
 class Fitting:
-    """A network on its way through one leg. Iterate over `run()`; `averaged` holds the weights to keep."""
+    """A network on its way. Iterate over `run()`; `averaged` is the network to keep."""
 
-    def __init__(
-        self, model: SAM2Base, pools: Sequence[Pool], settings: Settings, *, generator: torch.Generator, device: torch.device
-    ) -> None:
-        self.model = _at(model, settings.side).to(device, memory_format=torch.channels_last).train()
+    def __init__(self, model: SAM2Base, pools: Sequence[Pool], settings: Settings, *, seed: int, device: torch.device) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+        self.model = model.to(device, memory_format=torch.channels_last).train()
         self.averaged = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(settings.ema))
         self._pools, self._settings, self._device = pools, settings, device
-        self._generator = generator
-        self._optimizer = torch.optim.AdamW(_groups(self.model, settings), lr=settings.lr, betas=(0.9, 0.98))
-        self._schedule = LambdaLR(self._optimizer, lambda step: _rate(step, settings.steps))
+        self._optimisers = _optimisers(self.model, settings)
+        self._schedules = [LambdaLR(one, lambda step: _rate(step, settings.steps)) for one in self._optimisers]
         self._fast = device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
 
     def run(self) -> Iterator[tuple[int, float, float]]:
@@ -99,22 +96,21 @@ class Fitting:
             yield step, *self._step(1 if step <= self._settings.alone else self._settings.rounds)
 
     def _step(self, rounds: int) -> tuple[float, float]:
-        with_box = float(torch.rand((), generator=self._generator)) < self._settings.boxes
+        with_box = float(torch.rand((), generator=self._generator)) < BOX_SHARE
         scenes = draw_scenes(
             self._pools,
             pictures=self._settings.pictures,
             objects=self._settings.objects,
             generator=self._generator,
-            side=self._settings.side,
             nothing=0.0 if with_box else NOTHING,
         )
         with self._numbers():
             loss, good = self._loss(scenes, rounds, with_box=with_box)
-        self._optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-        self._optimizer.step()
-        self._schedule.step()
+        for stepped in (*self._optimisers, *self._schedules):
+            stepped.step()
         self.averaged.update_parameters(self.model)
         return float(loss.detach()), good
 
@@ -123,8 +119,7 @@ class Fitting:
         objects, masks = self._settings.objects, scenes.covered > 0.5
         pixels = scenes.pixels.to(self._device, memory_format=torch.channels_last)
         covered, asked = scenes.covered.to(self._device), scenes.asked.to(self._device)
-        maps = encode(self.model, pixels)
-        features = tuple(part.repeat_interleave(objects, 0) for part in maps)
+        features = tuple(part.repeat_interleave(objects, 0) for part in encode(self.model, pixels))
         points, labels = self._first(scenes, masks, with_box=with_box)
         earlier, total = None, torch.zeros((), device=self._device)
         for round_ in range(rounds):
@@ -135,22 +130,17 @@ class Fitting:
                 shown = _shown(estimates, first_click=round_ == 0 and not with_box)
                 rows = torch.arange(len(shown), device=shown.device)
                 earlier = logits.detach()[rows, shown][:, None].clamp(-32, 32)
-                point, label = corrections(
-                    predicted[rows, shown].cpu(), _filled(masks, scenes), side=self._settings.side, generator=self._generator
-                )
+                point, label = corrections(predicted[rows, shown].cpu(), _filled(masks, scenes), side=SIDE, generator=self._generator)
                 points, labels = torch.cat([points, point[:, None]], 1), torch.cat([labels, label[:, None]], 1)
         good = overlap(predicted[:, 0], covered > 0.5)[asked].mean() if asked.any() else torch.zeros(())
-        loud = sum((part.float().square().mean() - LOUDEST).relu() for part in maps)
-        return total / rounds + loud, float(good)
+        return total / rounds, float(good)
 
     def _first(self, scenes: Scenes, masks: Tensor, *, with_box: bool) -> tuple[Tensor, Tensor]:
         """Points (n, P, 2) and labels (n, P)."""
         region, n = _filled(masks, scenes), len(masks)
         if with_box:
-            return boxes(region, side=self._settings.side, generator=self._generator), torch.tensor([[2, 3]], dtype=torch.int32).expand(
-                n, 2
-            )
-        return first_clicks(region, side=self._settings.side, generator=self._generator)[:, None], torch.ones(n, 1, dtype=torch.int32)
+            return boxes(region, side=SIDE, generator=self._generator), torch.tensor([[2, 3]], dtype=torch.int32).expand(n, 2)
+        return first_clicks(region, side=SIDE, generator=self._generator)[:, None], torch.ones(n, 1, dtype=torch.int32)
 
     @contextlib.contextmanager
     def _numbers(self) -> Iterator[None]:
@@ -188,27 +178,22 @@ def _filled(masks: Tensor, scenes: Scenes) -> Tensor:
     return torch.where(scenes.asked[:, None, None], masks, empty.repeat_interleave(len(masks) // len(empty), 0))
 
 
-def _at(model: SAM2Base, side: int) -> SAM2Base:
-    """The same weights in a network that sees a square of another size."""
-    if int(model.image_size) == side:
-        return model
-    other = build("small", image_size=side, seed=0)
-    other.load_state_dict(model.state_dict())
-    return other
-
-
-def _groups(model: SAM2Base, settings: Settings) -> list[dict]:
-    """Decay for matrices alone, not for biases, norms and embeddings of single tokens; a small rate for the layer before the embedding."""
-    neck = list(model.image_encoder.neck.convs[0].parameters())
-    apart = {id(p) for p in neck}
-    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad and id(p) not in apart]
-    matrices = [p for name, p in named if p.ndim > 1 and "embed" not in name and "token" not in name]
-    apart |= {id(p) for p in matrices}
-    return [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": [p for _, p in named if id(p) not in apart], "weight_decay": 0.0},
-        {"params": neck, "weight_decay": 0.0, "lr": NECK_RATE * settings.lr},
+def _optimisers(model: SAM2Base, settings: Settings) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the trunk's matrices (in trials it needed half as many steps as AdamW alone), AdamW for all else; no decay for vectors."""
+    named = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    matrices = {name for name, p in named.items() if "trunk.blocks" in name and p.ndim == 2}
+    rest = {name: p for name, p in named.items() if name not in matrices}
+    slow = settings.lr * TAKEN_RATE
+    groups = [
+        {"params": [p for name, p in rest.items() if is_taken(name) and p.ndim > 1], "lr": slow},
+        {"params": [p for name, p in rest.items() if is_taken(name) and p.ndim <= 1], "lr": slow, "weight_decay": 0.0},
+        {"params": [p for name, p in rest.items() if not is_taken(name) and p.ndim > 1]},
+        {"params": [p for name, p in rest.items() if not is_taken(name) and p.ndim <= 1], "weight_decay": 0.0},
     ]
+    return (
+        torch.optim.Muon([named[name] for name in sorted(matrices)], lr=settings.muon, weight_decay=settings.weight_decay),
+        torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.98), weight_decay=settings.weight_decay),
+    )
 
 
 def _rate(step: int, steps: int) -> float:

@@ -1,6 +1,6 @@
 """SAM 2 networks for still images, put together by the `sam2` package from its own configuration files and our `small.yaml`.
 
-Shapes: B images, P points, S side of the square the network sees, C channels (256 published, 128 small), E = S / 16, h = S / 4.
+Shapes: B images, P points, S side of the square the network sees, C = 256 channels, E = S / 16, h = S / 4.
 Source: Ravi et al. 2024, section 4 and appendix D.1; window position embedding: Bolya et al. 2023 (arXiv 2311.05613).
 
 Known deviations from the package's own `build_sam2`:
@@ -48,7 +48,7 @@ _VIDEO_ONLY = (
     "memory_attention.", "memory_encoder.", "maskmem_tpos_enc", "no_mem_pos_enc", "mask_downsample.", "no_obj_ptr", "no_obj_embed_spatial",
     "obj_ptr_proj.", "obj_ptr_tpos_proj.", "sam_mask_decoder.pred_obj_score_head.",
 )  # fmt: skip
-_FAMILIES = {(32, 11): "small", (96, 12): "tiny", (96, 16): "small_published", (112, 24): "base_plus", (144, 48): "large"}
+_FAMILIES = {(16, 11): "small", (96, 12): "tiny", (96, 16): "small_published", (112, 24): "base_plus", (144, 48): "large"}
 
 
 def build(spec: str, *, image_size: int | None = None, seed: int | None = None) -> SAM2Base:

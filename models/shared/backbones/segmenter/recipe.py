@@ -1,8 +1,7 @@
 """Training and held-out evaluation of the small segmenter: from phantoms and outlined ultrasound pictures to weights and card.
 
-`train` draws the pool, runs the legs of the training (`fitting`), each from the averaged weights of the one before, and measures the last
-ones as they are written, rounded to half precision. A copy is kept every 100 steps in `config["work"]`, where that is given. `evaluate`
-measures a checkpoint again (`evaluation`).
+`train` draws the pool, runs `fitting` and measures the averaged weights as they are written, rounded to half precision. A copy of them
+is kept every 100 steps in `config["work"]`, where that is given. `evaluate` measures a checkpoint again (`evaluation`).
 """
 
 from __future__ import annotations
@@ -12,10 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from models.shared.backbones.segmenter import evaluation
-from models.shared.backbones.segmenter.beginning import aim
+from models.shared.backbones.segmenter.beginning import begin, published_parts
 from models.shared.backbones.segmenter.fitting import Fitting, Settings
 from models.shared.backbones.segmenter.network import build, fill, image_state
 from models.shared.backbones.segmenter.pool import FAMILIES, HELD_OUT_FAMILY, Pool, busi_pool, phantom_pool
@@ -38,27 +35,25 @@ SAID_EVERY = 10
 def train(config: Mapping[str, object], *, seed: int = 0, device: str = "cpu") -> Iterator[dict]:
     """Train as a preset's configuration says; yields `progress` events and at last `result` with the card and its tensors.
 
-    Raises ValueError for settings that cannot be run.
+    Raises ValueError for settings that cannot be run, CheckpointRefused without the published weights that training begins from.
     """
-    legs, started, place = [Settings.of(leg) for leg in config["legs"]], time.perf_counter(), pick_device(device)
+    settings = Settings.of(config)
+    started, place = time.perf_counter(), pick_device(device)
+    published = published_parts()  # first, so that their absence is told at once
     pools: list[Pool] = []
     yield from _gather(pools, int(config["pool"]))
-    generators = [torch.Generator().manual_seed(seed + k) for k in range(len(legs))]
-    model = aim(build("small", seed=seed), generator=generators[0])
-    steps, taken, loss, good = sum(leg.steps for leg in legs), 0, 0.0, 0.0
-    for leg, generator in zip(legs, generators, strict=True):
-        fitting = Fitting(model, pools, leg, generator=generator, device=place)
-        for _, new_loss, new_good in fitting.run():
-            taken += 1
-            loss, good = (new_loss, new_good) if taken == 1 else (0.95 * loss + 0.05 * new_loss, 0.95 * good + 0.05 * new_good)
-            if taken % SNAPSHOT_EVERY == 0 and "work" in config:
-                _keep(Path(str(config["work"])) / f"sam2_small-{taken:05d}.safetensors", weights(fitting.averaged.module))
-            if taken % SAID_EVERY == 0 or taken == steps:
-                yield {"kind": "progress", "step": taken, "steps": steps, "text": f"training, overlap {good:.2f}", "loss": loss}
-        model = fitting.averaged.module
-    tensors, seconds = weights(model), time.perf_counter() - started
-    yield {"kind": "progress", "step": steps, "steps": steps, "text": "measuring on held-out pictures", "loss": loss}
-    yield {"kind": "result", "card": make_card(tensors, config, seed=seed, device=device, seconds=seconds, loss=loss), "tensors": tensors}
+    fitting = Fitting(begin(build("small", seed=seed), published), pools, settings, seed=seed, device=place)
+    mean = good = 0.0
+    for step, loss, overlap in fitting.run():
+        mean, good = (loss, overlap) if step == 1 else (0.95 * mean + 0.05 * loss, 0.95 * good + 0.05 * overlap)
+        if step % SNAPSHOT_EVERY == 0 and "work" in config:
+            _keep(Path(str(config["work"])) / f"sam2_small-{step:05d}.safetensors", weights(fitting.averaged.module))
+        if step % SAID_EVERY == 0 or step == settings.steps:
+            yield {"kind": "progress", "step": step, "steps": settings.steps, "text": f"training, overlap {good:.2f}", "loss": mean}
+    tensors = weights(fitting.averaged.module)
+    seconds = time.perf_counter() - started
+    yield {"kind": "progress", "step": settings.steps, "steps": settings.steps, "text": "measuring on held-out pictures", "loss": mean}
+    yield {"kind": "result", "card": make_card(tensors, config, seed=seed, device=device, seconds=seconds, loss=mean), "tensors": tensors}
 
 
 def evaluate(card: Card, tensors: Mapping[str, Tensor]) -> dict[str, Metric]:

@@ -2,7 +2,7 @@
 
 The pasted objects have any outline, size and contrast, on any picture: the network should follow an edge it is pointed at, not only
 the anatomy it knows (inferred; measured on the family it never sees).
-B pictures, O objects prompted in each, M objects that a picture has (padded), S side of the square the network sees, R = S / 2.
+B pictures, O objects prompted in each, M objects that a picture has (padded), S = 256, R = 128.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHARES = {"busi": 0.15}
 MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
 STD = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
 SMALLEST = 8
-"""Pixels of its mask below which an object is not asked for."""
+"""Pixels of the R by R mask below which an object is not asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,18 +40,14 @@ class Scenes:
     """(B, R, R) bool: pixels of no known object."""
 
 
-def draw_scenes(
-    pools: Sequence[Pool], *, pictures: int, objects: int, generator: torch.Generator, side: int = SIDE, nothing: float = 0.0
-) -> Scenes:
-    """A batch of `pictures` with `objects` each, at S = `side` (256 or 128); a share `nothing` of the objects gives way to an empty place."""
+def draw_scenes(pools: Sequence[Pool], *, pictures: int, objects: int, generator: torch.Generator, nothing: float = 0.0) -> Scenes:
+    """A batch of `pictures` with `objects` each; a share `nothing` of the objects is replaced by an empty place."""
     image, masks, lesions = _pick(pools, pictures, generator)
     image, masks = _move(image, masks, generator)
     image = _shade(image, generator)
     image, masks = _paste(image, masks, generator)
-    if side != SIDE:
-        image, masks = (F.avg_pool2d(what, SIDE // side) for what in (image, masks))
     chosen = _choose(masks, lesions, objects, generator)  # B O
-    covered = masks.gather(1, chosen[..., None, None].expand(-1, -1, *masks.shape[2:])).flatten(0, 1)
+    covered = masks.gather(1, chosen[..., None, None].expand(-1, -1, MASK_SIDE, MASK_SIDE)).flatten(0, 1)
     asked = (covered > 0.5).flatten(1).sum(1) >= SMALLEST
     asked &= torch.rand(len(asked), generator=generator) >= nothing
     pixels = (image.clamp(0, 1).expand(-1, 3, -1, -1) - MEAN) / STD

@@ -43,6 +43,8 @@ from models.shared.device import bf16_pays
 
 MAX_PIXELS = 36_000_000
 CANVAS_SIDE = 512
+LARGE = 10_000_000
+"""Parameters above which a network is called large."""
 
 
 class Sam2:
@@ -183,7 +185,8 @@ def _bfloat16_pays(model: SAM2Base) -> bool:
     if model.device.type == "cuda":
         return bf16_pays(model.device)
     able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16")) and model.hidden_dim >= 256
+    large = sum(parameter.numel() for parameter in model.parameters()) > LARGE
+    return large and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def _check_prompt(labels: np.ndarray, i_boxes: np.ndarray, mask_input: np.ndarray | None) -> None:
