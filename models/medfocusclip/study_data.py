@@ -103,7 +103,7 @@ def plant_markers(pictures: np.ndarray, places: np.ndarray) -> None:
 def liver(task: Task) -> Material:
     """Phantoms with a planted shortcut: in training and validation pictures a bar on the border follows the class, in test pictures it does not.
 
-    The family's own cue, a line of letters five pixels high, is left without meaning: the networks here hardly saw it (see the card's notes).
+    The family's own cue, a line of letters five pixels high, is left without meaning: in trials the networks here hardly saw it, so that it misled nobody.
     """
 
     def cases(split: str, n: int) -> Cases:

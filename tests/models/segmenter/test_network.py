@@ -33,7 +33,7 @@ def test_every_name_has_a_configuration():
 @pytest.mark.parametrize(
     ("width", "depth", "extra", "name"),
     [
-        (32, 11, (), "small"),
+        (16, 11, (), "small"),
         (96, 12, (), "sam2_hiera_tiny"),
         (96, 16, ("no_obj_embed_spatial",), "sam2.1_hiera_small"),
         (112, 24, ("no_obj_embed_spatial",), "sam2.1_hiera_base_plus"),
