@@ -22,6 +22,7 @@ from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
 import workbench
+from models.shared.libraries import load_libraries
 from workbench import headers, job_routes, picture_routes
 from workbench.catalogue import rooms
 from workbench.context import Context
@@ -100,6 +101,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _warm(context: Context, served: threading.Event) -> None:
     """Load torch and the rooms' wrappers once the first page is out, so that the first click does not wait for them."""
     served.wait(WARM_AFTER_S)
+    load_libraries()
     context.find_device()
     for room in rooms():
         try:

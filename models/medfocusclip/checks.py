@@ -23,8 +23,7 @@ from models.medfocusclip.options import Guidance, Painting
 from models.medfocusclip.providers import PACKAGE_GRID, ClassicalProvider, GridOptions, grid_points, keep_good
 from models.medfocusclip.study_data import subset
 from models.shared import metrics
-from models.shared.backbones.clip import Clip, new_clip
-from models.shared.backbones.clip.vision import attend
+from models.shared.backbones.clip import Clip, new_clip, vision
 
 SIDE = 24
 CLASSES = ("glioma", "meningioma", "no tumour")
@@ -151,7 +150,7 @@ def _no_guidance() -> float:
 def _guided_equation() -> float:
     attn = _clip().model.visual.transformer.resblocks[0].attn
     tokens = torch.randn(1, 1 + _clip().patches, attn.embed_dim, generator=torch.Generator().manual_seed(2))
-    _, guided = attend(attn, tokens, focus_bias(_soft(), Guidance(beta=2.0)))
+    _, guided = vision.attend(attn, tokens, focus_bias(_soft(), Guidance(beta=2.0)))
     q, k, _ = (tokens[0] @ attn.in_proj_weight.T + attn.in_proj_bias).double().chunk(3, dim=-1)
     d = attn.embed_dim // attn.num_heads
     return _gap(guided[0, 0], reference.A(q[:, :d].numpy(), k[:, :d].numpy(), _soft()[0].numpy(), 2.0, 1e-2, "class"))

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from models.shared.backbones.clip.spec import SMALL, SMALL_MODEL, ClipNotHere, ClipRefused, Spec, parse_spec
+from models.shared.libraries import load_libraries
 
 if TYPE_CHECKING:
     from models.shared.backbones.clip.fetch import cached_weights, fetch_clip
@@ -47,7 +48,15 @@ _WHERE = {
 }
 
 
+_MODULES = ("vision",)
+"""Modules of this package that others take whole."""
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        load_libraries()
+        return import_module(f"{__name__}.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    load_libraries()
     return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)

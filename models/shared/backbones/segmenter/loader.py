@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from models.shared.backbones import hub
 from models.shared.backbones.hub import Progress
 from models.shared.checkpoints import CheckpointRefused, parse, read_capped
+from models.shared.libraries import load_libraries
 from models.shared.paths import assets_dir, data_root
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def load_sam2(
     data = read_capped(path, MAX_FILE_BYTES, "weights file")
     state = read_state(data, path.name)
 
+    load_libraries()
     from models.shared.backbones.segmenter.network import build, fill, recognise
     from models.shared.backbones.segmenter.wrapper import Sam2
     from models.shared.device import pick_device

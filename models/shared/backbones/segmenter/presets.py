@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.shared.method import Preset
 
-_PACE = {"pictures": 4, "objects": 4, "rounds": 2, "muon": 0.02, "lr": 1e-3, "weight_decay": 0.02}
+_PACE = {"pictures": 4, "objects": 4, "rounds": 2, "muon": 0.01, "lr": 6e-4, "weight_decay": 0.02}
 
 PRESETS = (
     Preset(
@@ -13,8 +13,8 @@ PRESETS = (
         "Needs the published weights of SAM 2 Hiera-Tiny, from which prompt encoder and mask decoder begin.",
         config=_PACE
         | {
-            "steps": 1900,
-            "alone": 900,
+            "steps": 1800,
+            "alone": 1000,
             "ema": 0.995,
             "pool": 640,  # phantoms of each family, used over and over
             "cases": 120,  # held-out pictures measured in each family
