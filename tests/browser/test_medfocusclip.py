@@ -219,7 +219,6 @@ def test_another_example_brings_its_own_words_and_segment(room) -> None:
     expect(page.locator("#medfocusclip_bars")).to_contain_text("liver without lesion", timeout=SLOW_MS)
 
 
-@pytest.mark.xfail(reason="known fault: on two busy cores this training in the page does not end in time", strict=False)
 def test_two_ways_train_with_live_curves_and_answer_in_explore(room, shot) -> None:
     page = room()
     drawer(page, "Train")

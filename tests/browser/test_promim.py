@@ -188,7 +188,6 @@ def test_numbers_are_taken_away_with_what_made_them(room, tmp_path) -> None:
     assert record["picture"]["phantom"] is True
 
 
-@pytest.mark.xfail(reason="known fault: the Learn drawer's checks are not always done in time on two busy cores", strict=False)
 @pytest.mark.parametrize("drawer", list(PROOF))
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
 def test_each_drawer_fits_and_axe_finds_nothing_serious(room, shot, drawer, width, dark) -> None:
