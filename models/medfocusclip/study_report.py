@@ -53,8 +53,7 @@ def _cell(study: Study, task: Task, fraction: float, arm: str) -> dict[str, Metr
     n = len(material.test)
     correct = [hits(record, material.test) for record in records]
     found = {"accuracy": mean_share(correct, n, task.kind)}
-    over = metrics.over_seeds([one / n for one in correct], kind=task.kind)
-    found["accuracy_over_seeds"] = over.model_copy(update={"low": max(0.0, over.low), "high": min(1.0, over.high)})
+    found["accuracy_over_seeds"] = metrics.over_seeds([one / n for one in correct], kind=task.kind, share=True)
     if task.kind == "phantom":
         cued = [hits(record, material.validation, "validation") for record in records]
         found["accuracy_with_cue"] = mean_share(cued, len(material.validation), task.kind)

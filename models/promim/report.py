@@ -61,7 +61,7 @@ def _named(task: str, arm: str, three: Sequence[Metric]) -> dict[str, Metric]:
 
 def _over_seeds(group: Sequence[Measured]) -> tuple[Metric, ...]:
     rows = list(per_seed(group).values())
-    return tuple(metrics.over_seeds([row[i] for row in rows], kind="phantom") for i in range(3))
+    return tuple(metrics.over_seeds([row[i] for row in rows], kind="phantom", share=True) for i in range(3))
 
 
 def per_seed(group: Sequence[Measured]) -> dict[int, tuple[float, float, float]]:

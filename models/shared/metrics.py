@@ -116,8 +116,8 @@ def bootstrap(
     )
 
 
-def over_seeds(values: Sequence[float], *, unit: str = "", kind: Kind = "real") -> Metric:
-    """Mean over runs with Student's t interval. One run has no interval; the card then says so. ValueError for none."""
+def over_seeds(values: Sequence[float], *, unit: str = "", kind: Kind = "real", share: bool = False) -> Metric:
+    """Mean over runs with Student's t interval, cut to 0…1 for a `share`. One run has no interval; the card then says so. ValueError for none."""
     from scipy import stats
 
     runs = np.asarray(values, dtype=np.float64)
@@ -127,7 +127,8 @@ def over_seeds(values: Sequence[float], *, unit: str = "", kind: Kind = "real") 
     if runs.size == 1:
         return Metric(value=mean, low=mean, high=mean, n=1, unit=unit, kind=kind, interval="none, one run")
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, runs.size - 1) * stats.sem(runs))
-    return Metric(value=mean, low=mean - half, high=mean + half, n=runs.size, unit=unit, kind=kind, interval=f"t over {runs.size} seeds")
+    low, high = (max(0.0, mean - half), min(1.0, mean + half)) if share else (mean - half, mean + half)
+    return Metric(value=mean, low=low, high=high, n=runs.size, unit=unit, kind=kind, interval=f"t over {runs.size} seeds")
 
 
 def _raw(scores: Tensor) -> bool:

@@ -74,6 +74,13 @@ def test_t_interval_over_five_seeds():
     assert metric.value - metric.low == pytest.approx(1.963243, abs=1e-6)
 
 
+def test_the_interval_of_a_share_stays_between_0_and_1():
+    assert metrics.over_seeds([0.9, 1.0, 1.0]).high > 1
+    cut = metrics.over_seeds([0.9, 1.0, 1.0], share=True)
+    assert cut.high == 1
+    assert cut.low == metrics.over_seeds([0.9, 1.0, 1.0]).low
+
+
 def test_one_run_has_no_interval_and_none_no_mean():
     metric = metrics.over_seeds([0.5])
     assert (metric.low, metric.high, metric.interval) == (0.5, 0.5, "none, one run")
