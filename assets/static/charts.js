@@ -15,11 +15,12 @@
   L.ramp = (t) => { const RAMP = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [253, 231, 37]], u = Math.min(0.9999, Math.max(0, t)) * (RAMP.length - 1), i = Math.floor(u), f = u - i; return RAMP[i].map((c, j) => Math.round(c + (RAMP[i + 1][j] - c) * f)); };
 
   /* A chart is a function draw(root, data); it is drawn again when Python sends data and dyed again when the page turns dark or light. With
-     props.asks it fires "opened" once it is on screen, so that what nobody looks at is never computed. */
+     props.asks it fires "opened" once it is on screen, so that what nobody looks at is never computed. data.asked, where there is one, is when the
+     server was asked, in microseconds: an answer to an older question than the one shown came late and is left aside. */
   const chart = (name, draw) => {
     L[name] = (element, props, watch, trigger) => {
-      const root = el("div", { class: "lb-chart", "data-chart": name }); element.replaceChildren(root);
-      const show = () => { const data = props.data || {}; draw(root, data); if (data.seq !== undefined) root.dataset.seq = data.seq; };
+      const root = el("div", { class: "lb-chart", "data-chart": name }); element.replaceChildren(root); let newest = 0;
+      const show = () => { const data = props.data || {}; if (data.asked < newest) return; newest = data.asked || newest; draw(root, data); if (data.seq !== undefined) root.dataset.seq = data.seq; };
       watch("data", show); L.onTheme(() => redye(root)); show(); if (props.asks) trigger("opened");
     };
   };

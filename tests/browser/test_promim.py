@@ -162,6 +162,21 @@ def test_another_trained_share_hides_as_much_and_own_class_names_are_compared(ro
     expect(page.locator(BARS)).to_contain_text("at least two different class names")
 
 
+def test_an_answer_to_an_older_question_that_comes_late_is_left_aside(open_page) -> None:
+    shown = open_page().evaluate(
+        """() => {
+            const host = document.createElement("div"), seen = []; let changed;
+            const data = (asked, name) => ({asked, classes: [name], series: [{label: "CLIP", colour: 0, values: [1], note: ""}]});
+            const props = {data: data(2, "second")};
+            const look = () => seen.push(host.querySelector("tbody th").textContent);
+            Lightbox.probabilityBars(host, props, (_, draw) => { changed = draw; }, () => {}); look();
+            for (const [asked, name] of [[1, "first"], [3, "third"]]) { props.data = data(asked, name); changed(); look(); }
+            return seen;
+        }"""
+    )
+    assert shown == ["second", "second", "third"]
+
+
 def test_choosing_another_example_brings_its_set_of_classes(room) -> None:
     page = room()
     page.locator("#promim_input_examples .lb-thumb").nth(3).click()

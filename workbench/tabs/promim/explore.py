@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -86,12 +87,15 @@ def _wire(desk: Desk, shown: gr.State, controls: Controls, grid: gr.HTML, bars: 
             return [gr.skip(), gr.skip(), gr.skip(), gr.HTML(data=board.refused(refused))]
 
     def answer(request: gr.Request, painted: Any, now: Shown, *values: Any) -> Any:
+        came = time.time_ns() // 1000  # answers may overtake each other; the page shows that of the newest question
         try:
             with turn:
                 asked = desk.ask(request, painted, now, Question(*values))
-                return gr.skip() if asked is None else gr.HTML(data=board.bars(asked, asked.explorer.run(asked.prepared, asked.options)))
+                if asked is None:
+                    return gr.skip()
+                return gr.HTML(data=board.bars(asked, asked.explorer.run(asked.prepared, asked.options)) | {"asked": came})
         except ValueError as refused:
-            return gr.HTML(data=board.refused(refused))
+            return gr.HTML(data=board.refused(refused) | {"asked": came})
 
     def look_inside(request: gr.Request, painted: Any, now: Shown, *values: Any) -> Iterator[list[Any]]:
         try:
