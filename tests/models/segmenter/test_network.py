@@ -21,8 +21,8 @@ def test_small_network_has_its_size(network):
 def test_features_follow_the_image_size(side):
     embedding, fine, middle = encode(build("small", image_size=side, seed=0), torch.zeros(1, 3, side, side))
     assert embedding.shape == (1, 256, side // 16, side // 16)
-    assert fine.shape == (1, 16, side // 4, side // 4)
-    assert middle.shape == (1, 32, side // 8, side // 8)
+    assert fine.shape == (1, 32, side // 4, side // 4)
+    assert middle.shape == (1, 64, side // 8, side // 8)
 
 
 def test_every_name_has_a_configuration():
