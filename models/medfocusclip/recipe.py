@@ -220,6 +220,8 @@ def _notes(plan: Plan, clip: Clip) -> str:
             for task in plan.tasks
         ),
         "Settings were chosen on validation pictures, once for all arms. Only the shipped networks' numbers can be computed again; the others are recorded.",
+        "Colours are new to this CLIP, which met grey pictures alone before: the rows painted in colours of the segments' brightness, instead of random ones, show "
+        "how much of what painting costs is owed to the choice of colours. "
         "The liver phantoms' planted cue is a bar above the body: in trials the networks here hardly saw the family's own line of small letters. "
         "Phantoms and real pictures are never mixed. The brain MRI set names no patients, so its training and test parts may share some.",
     ]
