@@ -21,7 +21,9 @@ from torch import Tensor
 from models.medfocusclip.options import TEMPLATE, ZERO_SHOT, Mode, OptionRefused, check_classes, prompts
 from models.medfocusclip.packing import unpack
 from models.shared.backbones.clip import Clip, load_clip
+from models.shared.backbones.clip.prompts import CLASS_NAMES
 from models.shared.checkpoints import CheckpointRefused, load, read_card
+from models.shared.data import phantoms
 from models.shared.paths import assets_dir
 
 PLAIN = "plain"
@@ -98,7 +100,15 @@ def trained_head(name: str, path: Path | None = None) -> Head:
     with torch.inference_mode():
         features = base.encode_text(texts, normalize=True)
     towers = {arm: with_weights(base, state) for arm, state in split_states(tensors, base)[name].items()}
-    return Head(name, facts["title"], tuple(facts["classes"]), texts, features, towers, f"{name}|{card.sha256}")
+    return Head(name, facts["title"], in_words(name, tuple(facts["classes"])), texts, features, towers, f"{name}|{card.sha256}")
+
+
+def in_words(name: str, classes: tuple[str, ...]) -> tuple[str, ...]:
+    """A data set's short labels ("none") as people read them ("liver without lesion"); what is not known stays as it is. The texts are those of the training."""
+    if len(CLASS_NAMES.get(name, ())) == len(classes):
+        return CLASS_NAMES[name]
+    family = next((one for one in phantoms.families() if phantoms.classes(one) == classes), "")
+    return CLASS_NAMES.get(family, classes)
 
 
 def split_states(tensors: Mapping[str, Tensor], base: Clip) -> dict[str, dict[str, dict[str, Tensor]]]:

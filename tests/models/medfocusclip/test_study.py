@@ -296,7 +296,8 @@ def test_a_training_from_the_screen_ends_with_a_head_that_answers(small_world, t
     assert next(event["step"] for event in events if event["kind"] == "metric") == 0
     head = heads.trained_head("own", tmp_path / "weights.safetensors")
     assert set(head.towers) == {"plain", "attention"}
-    assert head.classes == ("none", "cyst-like", "metastasis-like", "haemangioma-like")
+    assert head.classes == ("liver without lesion", "cyst-like lesion", "metastasis-like lesion", "haemangioma-like lesion")
+    assert head.prompts[0] == "This is a photo of none"  # as it was trained
 
 
 @pytest.mark.slow
