@@ -103,6 +103,11 @@
     return box;
   };
 
+  /* A formula wider than the screen scrolls; then the keyboard must reach it, too. Lessons are laid out when their drawer is first opened. */
+  const reach = () => document.querySelectorAll(".lb-lesson .katex-display").forEach((e) => { if (e.scrollWidth > e.clientWidth) e.tabIndex = 0; else e.removeAttribute("tabindex"); });
+  let soon = 0; const later = () => { clearTimeout(soon); soon = setTimeout(reach, 150); };
+  new MutationObserver(later).observe(document.body, { childList: true, subtree: true }); addEventListener("resize", later);
+
   /* Let the picture in a canvas be saved with a stamp under it. */
   L.savePng = (canvases, name, stamp) => {
     const w = Math.max(...canvases.map((c) => c.width)), h = canvases.reduce((sum, c) => sum + c.height, 0), pad = Math.round(28 * (window.devicePixelRatio || 1));
