@@ -7,7 +7,7 @@ from models.shared.method import Preset
 PRESETS = (
     Preset(
         "embedded",
-        "Both studies, phantoms with a planted shortcut and real brain MRI, 3 seeds; about half an hour on two processor cores once SAM 2 has outlined the "
+        "Both studies, phantoms with a planted shortcut and real brain MRI, 3 seeds; about three quarters of an hour on two processor cores once SAM 2 has outlined the "
         "brain pictures, which takes an hour.",
         {"tasks": ["liver_ct", "brain_mri"], "seeds": 3, "clip": "small-fewshot"},
     ),
