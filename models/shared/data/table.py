@@ -231,7 +231,7 @@ def _plain(column: pd.Series, *, comma: bool) -> pd.Series:
     if is_numeric_dtype(column):  # true of booleans as well
         values = column.astype("float64")
         return values.where(values.abs() < HUGE)
-    text = column.astype("str").str.strip()
+    text = column.astype("str").where(column.notna()).str.strip()  # before pandas 3 a missing value would become the word "nan"
     if comma:
         values = pd.to_numeric(text.str.replace(",", ".", regex=False), errors="coerce").astype("float64")
         if values.notna().sum() == text.notna().sum():
