@@ -1,0 +1,120 @@
+"""Slides through OpenSlide: SVS, NDPI, SCN, BIF, MRXS, DICOM, Philips, Trestle, Ventana and tiled TIFF."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from models.shared.slides.fingerprints import fingerprint
+from models.shared.slides.source import Level, PyramidSource, SlideRefused
+
+if TYPE_CHECKING:
+    import openslide
+
+CACHE_BYTES = 128 << 20
+"""Of decoded tiles, for all open slides together."""
+_FAULTS = (ctypes.ArgumentError, OSError, ValueError, OverflowError, KeyError)
+
+
+@lru_cache
+def _cache() -> openslide.OpenSlideCache:
+    import openslide
+
+    return openslide.OpenSlideCache(CACHE_BYTES)
+
+
+def vendor_of(path: Path) -> str | None:
+    """OpenSlide's word for the format ("aperio", "hamamatsu", "generic-tiff" …); None when it knows it not."""
+    import openslide
+
+    try:
+        return openslide.OpenSlide.detect_format(path)
+    except (openslide.OpenSlideError, *_FAULTS):
+        return None
+
+
+class OpenSlideSource(PyramidSource):
+    """A slide in OpenSlide's hands. After an error it can not be read any more: OpenSlide keeps a handle's first error for good."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises SlideRefused."""
+        super().__init__()
+        import openslide
+        from models.shared.slides.opening import plausible_mpp
+
+        try:
+            self._slide = openslide.OpenSlide(path)
+            self._slide.set_cache(_cache())
+            facts, sizes, scales = self._slide.properties, self._slide.level_dimensions, self._slide.level_downsamples
+            self.vendor = facts.get(openslide.PROPERTY_NAME_VENDOR, "")
+            quick = facts.get(openslide.PROPERTY_NAME_QUICKHASH1, "")
+        except (openslide.OpenSlideError, *_FAULTS) as fault:
+            raise SlideRefused(f"The slide is damaged or incomplete ({_short(fault)}); copy or export it again, with all files that belong to it.") from None
+        self.width, self.height = sizes[0]
+        if min(self.width, self.height) < 1:
+            self._slide.close()
+            raise SlideRefused("The slide says that it has no pixels; please export it again.")
+        across, down = _number(facts.get(openslide.PROPERTY_NAME_MPP_X)), _number(facts.get(openslide.PROPERTY_NAME_MPP_Y))
+        self.mpp = plausible_mpp((across + down) / 2 if across and down else across or down)
+        self.magnification = _number(facts.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER))
+        self.levels = tuple(
+            Level(width, height, scale, scale, (int(facts.get(f"openslide.level[{n}].tile-width", 0)), int(facts.get(f"openslide.level[{n}].tile-height", 0))))
+            for n, ((width, height), scale) in enumerate(zip(sizes, scales, strict=True))
+        )
+        try:
+            self.fingerprint = fingerprint([path, *companions(path, self.vendor)], quick)
+        except OSError as fault:
+            self._slide.close()
+            raise SlideRefused(f"A file of this slide cannot be read ({fault.strerror}); copy it again, with all files that belong to it.") from None
+
+    def _pixels(self, level: int, x: int, y: int, width: int, height: int) -> np.ndarray:
+        import openslide
+
+        scale = self.levels[level].across
+        try:
+            # OpenSlide wants the place in level-0 pixels; the next whole one above falls into the same pixel of the level
+            image = self._slide.read_region((round(x * scale), round(y * scale)), level, (width, height))
+        except (openslide.OpenSlideError, *_FAULTS) as fault:
+            raise SlideRefused(f"The slide is damaged here and cannot be read ({_short(fault)}); copy or export it again.") from None
+        alpha = image.getchannel("A")
+        if alpha.getextrema() == (255, 255):
+            return np.array(image.convert("RGB"))
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=alpha)
+        return np.array(white)
+
+    def _shut(self) -> None:
+        self._slide.close()
+
+
+def companions(path: Path, vendor: str) -> list[Path]:
+    """The other files of a slide that has several, sorted: of MRXS its folder, of DICOM and VMS what lies beside it."""
+    if vendor == "mirax":
+        return _files(path.with_suffix(""))
+    if vendor == "dicom":
+        return [file for file in _files(path.parent) if file != path and file.suffix == path.suffix]
+    if vendor in ("hamamatsu-vms", "hamamatsu-vmu"):
+        return [file for file in _files(path.parent) if file != path]
+    return []
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith(".")) if folder.is_dir() else []
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
+
+
+def _short(fault: Exception) -> str:
+    """The library's words, without what may be a path."""
+    words = " ".join(str(fault).split())
+    return words[:120] if "/" not in words and "\\" not in words else type(fault).__name__

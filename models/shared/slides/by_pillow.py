@@ -1,0 +1,57 @@
+"""Plain pictures, PNG and JPEG: decoded once and kept in memory."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from models.shared.slides.fingerprints import fingerprint
+from models.shared.slides.source import PixelSource, SlideRefused
+
+MAX_PIXELS = 150_000_000
+"""Of a picture that has to be decoded as a whole; with its coarser levels it takes four bytes of memory a pixel."""
+
+
+def check_size(width: int, height: int) -> None:
+    """Raises SlideRefused for a picture that is empty or too large to be decoded as a whole."""
+    if min(width, height) < 1:
+        raise SlideRefused("The picture says that it has no pixels; please export it again.")
+    if width * height > MAX_PIXELS:
+        raise SlideRefused(
+            f"The picture is {width:,} × {height:,} pixels without a pyramid, more than the {MAX_PIXELS // 1_000_000} million that can be decoded as a whole; "
+            "please save it as a pyramidal TIFF."
+        )
+
+
+def open_picture(path: Path) -> PixelSource:
+    """A PNG or JPEG. Raises SlideRefused."""
+    from models.shared.slides.opening import plausible_mpp
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own limit on sizes is replaced by check_size
+            with Image.open(path, formats=("PNG", "JPEG")) as image:
+                check_size(*image.size)
+                pixels = _rgb(image)
+                dpi = image.info.get("dpi", (0,))[0]
+    except SlideRefused:
+        raise
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError, struct.error) as fault:
+        raise SlideRefused(f"The picture is damaged ({' '.join(str(fault).split())[:80] if path.name not in str(fault) else 'unreadable'}); please export it again.") from None
+    return PixelSource(pixels, plausible_mpp(25_400 / dpi if dpi else None), fingerprint=fingerprint([path]))
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    """uint8 (H, W, 3), transparency over white."""
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=image.getchannel("A"))
+        image = white
+    elif image.mode.startswith(("I", "F")):
+        image = Image.fromarray((np.asarray(image, np.float64) / 257).clip(0, 255).astype(np.uint8))  # 16-bit grey
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))

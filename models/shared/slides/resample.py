@@ -1,0 +1,34 @@
+"""Making a raster smaller by exact area averaging, also where the borders of the new pixels fall inside old ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+
+def area_average(block: np.ndarray, box: tuple[float, float, float, float], out: tuple[int, int]) -> np.ndarray:
+    """The part `box` = (left, top, right, bottom) of uint8 (H, W, 3), in its own pixels, as uint8 (h, w, 3) for `out` = (w, h).
+
+    Each new pixel is the mean of the area it covers, fractions of old pixels counted as such; where it is smaller than an old one, that is
+    the old one's colour. `box` must lie inside the block.
+    """
+    left, top, right, bottom = box
+    factors = (right - left) / out[0], (bottom - top) / out[1]
+    if all(float(value).is_integer() for value in (*box, *factors)):
+        # the common case, whole numbers: Pillow averages the same pixels in C
+        image = Image.fromarray(np.ascontiguousarray(block[int(top) : int(bottom), int(left) : int(right)]))
+        return np.array(image.reduce((int(factors[0]), int(factors[1]))))
+    rows = _averaged(block, top, bottom, out[1])  # (h, W, 3)
+    columns = _averaged(rows.transpose(1, 0, 2), left, right, out[0])  # (w, h, 3)
+    return np.ascontiguousarray((columns.transpose(1, 0, 2) + 0.5).astype(np.uint8))
+
+
+def _averaged(block: np.ndarray, start: float, stop: float, count: int) -> np.ndarray:
+    """Means of `count` equal stretches of [start, stop) along the first axis, float64, by differences of running sums."""
+    edges = np.linspace(start, stop, count + 1)
+    whole = np.minimum(edges.astype(np.intp), len(block) - 1)
+    sums = np.zeros((len(block) + 1, *block.shape[1:]), np.uint32 if block.dtype == np.uint8 else np.float64)
+    np.cumsum(block, axis=0, dtype=sums.dtype, out=sums[1:])
+    shape = (-1,) + (1,) * (block.ndim - 1)
+    upto = sums[whole] + (edges - whole).reshape(shape) * block[whole]
+    return np.diff(upto, axis=0) / ((stop - start) / count)
