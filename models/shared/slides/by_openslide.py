@@ -45,6 +45,7 @@ class OpenSlideSource(PyramidSource):
         """Raises SlideRefused."""
         super().__init__()
         import openslide
+
         from models.shared.slides.opening import plausible_mpp
 
         try:
@@ -54,7 +55,9 @@ class OpenSlideSource(PyramidSource):
             self.vendor = facts.get(openslide.PROPERTY_NAME_VENDOR, "")
             quick = facts.get(openslide.PROPERTY_NAME_QUICKHASH1, "")
         except (openslide.OpenSlideError, *_FAULTS) as fault:
-            raise SlideRefused(f"The slide is damaged or incomplete ({_short(fault)}); copy or export it again, with all files that belong to it.") from None
+            raise SlideRefused(
+                f"The slide is damaged or incomplete ({_short(fault)}); copy or export it again, with all files that belong to it."
+            ) from None
         self.width, self.height = sizes[0]
         if min(self.width, self.height) < 1:
             self._slide.close()
@@ -63,14 +66,19 @@ class OpenSlideSource(PyramidSource):
         self.mpp = plausible_mpp((across + down) / 2 if across and down else across or down)
         self.magnification = _number(facts.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER))
         self.levels = tuple(
-            Level(width, height, scale, scale, (int(facts.get(f"openslide.level[{n}].tile-width", 0)), int(facts.get(f"openslide.level[{n}].tile-height", 0))))
+            Level(
+                width,
+                height,
+                scale,
+                scale,
+                (int(facts.get(f"openslide.level[{n}].tile-width", 0)), int(facts.get(f"openslide.level[{n}].tile-height", 0))),
+            )
             for n, ((width, height), scale) in enumerate(zip(sizes, scales, strict=True))
         )
-        try:
-            self.fingerprint = fingerprint([path, *companions(path, self.vendor)], quick)
-        except OSError as fault:
-            self._slide.close()
-            raise SlideRefused(f"A file of this slide cannot be read ({fault.strerror}); copy it again, with all files that belong to it.") from None
+        self._path, self._quick = path, quick
+
+    def _identify(self) -> str:
+        return fingerprint([self._path, *companions(self._path, self.vendor)], self._quick)
 
     def _pixels(self, level: int, x: int, y: int, width: int, height: int) -> np.ndarray:
         import openslide

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,12 @@ from PIL import Image, UnidentifiedImageError
 from models.shared.slides.fingerprints import fingerprint
 from models.shared.slides.source import PixelSource, SlideRefused
 
-MAX_PIXELS = 150_000_000
+MAX_PIXELS = 100_000_000
 """Of a picture that has to be decoded as a whole; with its coarser levels it takes four bytes of memory a pixel."""
+TOO_LARGE = (
+    f"The picture has no pyramid and more than the {MAX_PIXELS // 1_000_000} million pixels that can be decoded as a whole; "
+    "please save it as a pyramidal TIFF."
+)
 
 
 def check_size(width: int, height: int) -> None:
@@ -21,10 +24,7 @@ def check_size(width: int, height: int) -> None:
     if min(width, height) < 1:
         raise SlideRefused("The picture says that it has no pixels; please export it again.")
     if width * height > MAX_PIXELS:
-        raise SlideRefused(
-            f"The picture is {width:,} × {height:,} pixels without a pyramid, more than the {MAX_PIXELS // 1_000_000} million that can be decoded as a whole; "
-            "please save it as a pyramidal TIFF."
-        )
+        raise SlideRefused(TOO_LARGE)
 
 
 def open_picture(path: Path) -> PixelSource:
@@ -32,16 +32,16 @@ def open_picture(path: Path) -> PixelSource:
     from models.shared.slides.opening import plausible_mpp
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own limit on sizes is replaced by check_size
-            with Image.open(path, formats=("PNG", "JPEG")) as image:
-                check_size(*image.size)
-                pixels = _rgb(image)
-                dpi = image.info.get("dpi", (0,))[0]
+        with Image.open(path, formats=("PNG", "JPEG")) as image:
+            check_size(*image.size)
+            pixels = _rgb(image)
+            dpi = image.info.get("dpi", (0,))[0]
     except SlideRefused:
         raise
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError, struct.error) as fault:
-        raise SlideRefused(f"The picture is damaged ({' '.join(str(fault).split())[:80] if path.name not in str(fault) else 'unreadable'}); please export it again.") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise SlideRefused(TOO_LARGE) from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, struct.error):
+        raise SlideRefused("The picture is damaged or cut short; please export it again.") from None
     return PixelSource(pixels, plausible_mpp(25_400 / dpi if dpi else None), fingerprint=fingerprint([path]))
 
 

@@ -87,7 +87,7 @@ class TiffSource(PyramidSource):
         elif any(page.tile[0] * page.tile[1] > MAX_SEGMENT_PIXELS for page in self._pages):
             raise SlideRefused(_KIND.format("tiles of more than 64 million pixels"))
         self.levels = tuple(Level(p.width, p.height, first.width / p.width, first.height / p.height, p.tile) for p in self._pages)
-        self.fingerprint = fingerprint([path])
+        self._path = path
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._recent: OrderedDict[tuple[int, int], np.ndarray] = OrderedDict()
         self._held, self._lock = 0, threading.Lock()
@@ -143,6 +143,9 @@ class TiffSource(PyramidSource):
             planes.append(page.decode(data, place, jpegtables=page.tables)[0][0])
         return _as_rgb(planes[0] if len(planes) == 1 else np.concatenate(planes, axis=-1), page)
 
+    def _identify(self) -> str:
+        return fingerprint([self._path])
+
     def _shut(self) -> None:
         os.close(self._file)
         self._recent.clear()
@@ -182,7 +185,10 @@ def _is_copy(page: Any, first: Any) -> bool:
 
 def _page(page: Any) -> _Page:
     width, height, photometric = page.imagewidth, page.imagelength, int(page.photometric)
-    if min(width, height) < 1 or min(page.tilewidth if page.is_tiled else width, page.tilelength if page.is_tiled else page.rowsperstrip) < 1:
+    if (
+        min(width, height) < 1
+        or min(page.tilewidth if page.is_tiled else width, page.tilelength if page.is_tiled else page.rowsperstrip) < 1
+    ):
         raise SlideRefused("The TIFF says that its picture has no pixels; please export it again.")
     samples = page.samplesperpixel
     wanted = {_GREY_WHITE: (1, 2), _GREY: (1, 2), _RGB: (3, 4), _PALETTE: (1,), _YCBCR: (3,)}.get(photometric, ())

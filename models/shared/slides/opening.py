@@ -28,7 +28,9 @@ def open_source(path: str | os.PathLike[str], *, mpp: float | None = None) -> Py
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as fault:
-        raise SlideRefused(f"The slide cannot be opened ({fault.strerror or 'no such file'}); check that it is there and readable.") from None
+        raise SlideRefused(
+            f"The slide cannot be opened ({fault.strerror or 'no such file'}); check that it is there and readable."
+        ) from None
     source = _opened(path, head)
     if mpp is not None:
         source.mpp = mpp

@@ -73,7 +73,6 @@ class PyramidSource:
     width: int
     height: int
     mpp: float | None
-    fingerprint: str
     levels: tuple[Level, ...]
     """Finest first."""
     vendor: str = ""
@@ -83,12 +82,27 @@ class PyramidSource:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._readers, self._closed = 0, False
+        self._known: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """See `SlideSource.fingerprint`; worked out when it is first asked for. SlideRefused when the file cannot be read any more."""
+        if self._known is None:
+            try:
+                self._known = self._identify()
+            except OSError as fault:
+                raise SlideRefused(
+                    f"A file of this slide cannot be read ({fault.strerror}); copy it again, with all files that belong to it."
+                ) from None
+        return self._known
 
     def read(self, x: int, y: int, width: int, height: int, *, out: tuple[int, int] | None = None) -> np.ndarray:
         """See `SlideSource.read`."""
         size = (width, height) if out is None else (int(out[0]), int(out[1]))
         if min(width, height, *size) < 1 or size[0] * size[1] > MAX_OUT_PIXELS:
-            raise ValueError(f"A rectangle of {width} × {height} as {size[0]} × {size[1]} pixels cannot be read; ask for 1 to {MAX_OUT_PIXELS:,}.")
+            raise ValueError(
+                f"A rectangle of {width} × {height} as {size[0]} × {size[1]} pixels cannot be read; ask for 1 to {MAX_OUT_PIXELS:,}."
+            )
         number = self._level_for(min(width / size[0], height / size[1]))
         level = self.levels[number]
         box = (x / level.across, y / level.down, (x + width) / level.across, (y + height) / level.down)
@@ -120,6 +134,10 @@ class PyramidSource:
     # ------------------------------------------------------------------ for subclasses
     def _pixels(self, level: int, x: int, y: int, width: int, height: int) -> np.ndarray:
         """uint8 (height, width, 3) of a rectangle inside the level, in its own pixels."""
+        raise NotImplementedError
+
+    def _identify(self) -> str:
+        """The fingerprint. May raise OSError."""
         raise NotImplementedError
 
     def _shut(self) -> None:
@@ -196,12 +214,22 @@ class PixelSource(PyramidSource):
             raise ValueError(f"A slide's pixels are uint8 (height, width, 3), not {pixels.dtype} {pixels.shape}.")
         self.height, self.width = pixels.shape[:2]
         self.mpp = mpp
-        self.fingerprint = fingerprint or hashlib.sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).data).hexdigest()
+        self._known = fingerprint
         self._rasters = [pixels]
         while max(self._rasters[-1].shape[:2]) > SMALLEST_PX and min(self._rasters[-1].shape[:2]) > 1:
             self._rasters.append(np.asarray(Image.fromarray(self._rasters[-1]).reduce(2)))
         # a halved level covers whole pairs, so its scale is the power of two itself and not the ratio of the rounded sizes
         self.levels = tuple(Level(r.shape[1], r.shape[0], float(2**n), float(2**n)) for n, r in enumerate(self._rasters))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all levels."""
+        return sum(raster.nbytes for raster in self._rasters)
+
+    def _identify(self) -> str:
+        digest = hashlib.sha256(f"{self._rasters[0].shape}".encode())
+        digest.update(np.ascontiguousarray(self._rasters[0]).data)
+        return digest.hexdigest()
 
     def _pixels(self, level: int, x: int, y: int, width: int, height: int) -> np.ndarray:
         return self._rasters[level][y : y + height, x : x + width].copy()
