@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     jobs_per_visitor: int = Field(4, ge=1, description="running and waiting jobs of one visitor")
     workspace_mb: int = Field(500, ge=1, description="kept results of one visitor")
     keep_days: float = Field(7.0, gt=0, description="age at which a visitor's results are deleted, days")
+    ray: str = Field("", description="Ray cluster that batches are sent to: local, auto or ray://host:port; none by default")
     warm: bool = Field(True, description="load torch in the background once the page is served")
 
     @field_validator("users", mode="before")
