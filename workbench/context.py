@@ -1,4 +1,4 @@
-"""What every tab is handed: the settings, the jobs, the pictures, the open pages and the device. Made once per server."""
+"""What every tab is handed: the settings, the jobs, the pictures, the slides, the open pages and the device. Made once per server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from models.shared.method import Method, methods
 from workbench.backbones import Fetches
 from workbench.jobs import Job, JobManager, JobNotFound
 from workbench.pictures import Pictures
+from workbench.slides import Slides
 from workbench.visitors import Pages, visitor_of
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ class Context:
     device: str = "not known yet"  # filled in once torch is loaded
     fetches: Fetches = field(default_factory=Fetches)
     pictures: Pictures = field(init=False)
+    slides: Slides = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pictures = Pictures(self.settings.home / "pictures", idle_s=2.0 * self.settings.delete_cache_s)
+        idle_s = 2.0 * self.settings.delete_cache_s
+        self.pictures = Pictures(self.settings.home / "pictures", idle_s=idle_s)
+        self.slides = Slides(self.settings.home / "slides", folders=self.settings.slides, idle_s=idle_s)
 
     @classmethod
     def open(cls, settings: Settings) -> Context:
@@ -96,6 +100,7 @@ class Context:
         """Let go of the workspace; jobs that were told to go on do."""
         self.jobs.close()
         self.pictures.close()
+        self.slides.close()
 
 
 def _hash(method: Method) -> str | None:

@@ -23,7 +23,7 @@ from fastapi.staticfiles import StaticFiles
 
 import workbench
 from models.shared.libraries import load_libraries
-from workbench import headers, job_routes, picture_routes
+from workbench import headers, job_routes, picture_routes, slide_routes
 from workbench.catalogue import rooms
 from workbench.context import Context
 from workbench.site import BUNDLE, build_site, bundle, head, theme
@@ -46,6 +46,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=list(settings.allow_origins), allow_methods=["GET", "POST"], allow_headers=["*"])
     app.add_middleware(VisitorCookie)
     app.add_middleware(headers.SafeHeaders, framed=bool(settings.space_id), served=app.state.served)
+    app.add_middleware(
+        slide_routes.SlideTiles,
+        context=context,
+        signed_in=lambda request: _signed_in(app, settings, request),
+        headers=headers.safe_headers(framed=bool(settings.space_id)),
+        origins=settings.allow_origins,
+    )
     app.add_exception_handler(Exception, headers.accident(framed=bool(settings.space_id)))
 
     @app.api_route("/health", methods=["GET", "HEAD"])
@@ -56,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_api_route(f"/lightbox/{BUNDLE}", lambda: script)
     app.mount("/lightbox/static", StaticFiles(directory=STATIC), name="static")
     site = build_site(context, rooms())
-    for routes in (job_routes, picture_routes):
+    for routes in (job_routes, picture_routes, slide_routes):
         app.include_router(routes.router(context, lambda request: _signed_in(app, settings, request)))
     return gr.mount_gradio_app(
         app,

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=_default_home, description="folder of visitors' results and of running jobs")
     data: Path | None = Field(None, description="folder of the real image sets (read by the models' own data adapters)")
+    slides: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="folders of whole slides that everybody may look at, separated by commas or as in PATH; none by default"
+    )
     clip: str = Field("", description="which CLIP: small, an open_clip model with tag or file, or a file (read by the models)")
     sam2: str = Field("", description="file or folder of SAM 2 weights (read by the models)")
 
@@ -101,6 +104,14 @@ class Settings(BaseSettings):
     @classmethod
     def _split_origins(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("slides", mode="before")
+    @classmethod
+    def _split_folders(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        parts = [part.strip() for some in value.split(",") for part in some.split(os.pathsep)]
+        return tuple(Path(part).expanduser() for part in parts if part)
 
     @model_validator(mode="after")
     def _fill_host(self) -> Self:

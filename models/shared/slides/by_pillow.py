@@ -31,6 +31,7 @@ def open_picture(path: Path) -> PixelSource:
     """A PNG or JPEG. Raises SlideRefused."""
     from models.shared.slides.opening import plausible_mpp
 
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or MAX_PIXELS, MAX_PIXELS)  # Pillow warns from 89 million on
     try:
         with Image.open(path, formats=("PNG", "JPEG")) as image:
             check_size(*image.size)

@@ -12,6 +12,7 @@ PLAUSIBLE_MPP = (0.02, 20.0)
 """µm per pixel that a microscope or its overview can have; a print resolution of 72 dpi would be 353."""
 KINDS = "SVS, NDPI, SCN, BIF, MRXS, DICOM, Philips or plain TIFF, PNG or JPEG"
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_SEVERAL = (".mrxs", ".vms", ".vmu", ".dcm")
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
 
@@ -50,10 +51,12 @@ def _opened(path: Path, head: bytes) -> PyramidSource:
         from models.shared.slides.by_tifffile import open_tiff
 
         return open_tiff(path)
-    if head.startswith(_PICTURES):
+    if head.startswith(_PICTURES) and path.suffix.lower() not in _SEVERAL:  # an MRXS begins with a small JPEG
         from models.shared.slides.by_pillow import open_picture
 
         return open_picture(path)
+    if path.suffix.lower() in _SEVERAL:
+        raise SlideRefused("This file is one of several that make up the slide; bring them all, packed in one ZIP.")
     raise SlideRefused(f"This file is no slide of a known kind; please bring {KINDS}.")
 
 

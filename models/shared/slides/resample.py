@@ -24,11 +24,16 @@ def area_average(block: np.ndarray, box: tuple[float, float, float, float], out:
 
 
 def _averaged(block: np.ndarray, start: float, stop: float, count: int) -> np.ndarray:
-    """Means of `count` equal stretches of [start, stop) along the first axis, float64, by differences of running sums."""
+    """Means of `count` equal stretches of [start, stop) along the first axis, float32."""
     edges = np.linspace(start, stop, count + 1)
     whole = np.minimum(edges.astype(np.intp), len(block) - 1)
-    sums = np.zeros((len(block) + 1, *block.shape[1:]), np.uint32 if block.dtype == np.uint8 else np.float64)
-    np.cumsum(block, axis=0, dtype=sums.dtype, out=sums[1:])
-    shape = (-1,) + (1,) * (block.ndim - 1)
-    upto = sums[whole] + (edges - whole).reshape(shape) * block[whole]
-    return np.diff(upto, axis=0) / ((stop - start) / count)
+    wide = np.uint32 if block.dtype == np.uint8 else np.float32
+    # whole rows between the borders' rows, then what the borders cut off from theirs
+    sums = np.add.reduceat(block[: max(whole[-1], whole[0] + 1)], np.minimum(whole[:-1], max(whole[-1] - 1, whole[0])), axis=0, dtype=wide)
+    sums = sums.astype(np.float32)
+    sums[whole[1:] == whole[:-1]] = 0  # reduceat gives the row itself for an empty stretch
+    cut = (edges - whole).astype(np.float32).reshape((-1,) + (1,) * (block.ndim - 1)) * block[whole]
+    sums += cut[1:]
+    sums -= cut[:-1]
+    sums /= (stop - start) / count
+    return sums
