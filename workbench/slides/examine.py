@@ -16,22 +16,23 @@ from PIL import Image
 
 from models.shared.slides import PixelSource, PyramidSource, SlideRefused, open_source
 from models.shared.slides.by_openslide import companions
+from models.shared.slides.resample import area_average
 from workbench.imaging import InputRefused
 from workbench.imaging.codestream import check_scans
 from workbench.imaging.limits import Limits
 from workbench.slides import limits
 from workbench.slides.built import build
 from workbench.slides.drafts import Draft, draft, usable
-from workbench.slides.facts import Plan, TileLevel
-from workbench.slides.pieces import TILE_PX
+from workbench.slides.facts import Plan
+from workbench.slides.pieces import TILE_PX, encode
 from workbench.slides.tiffindex import CODINGS, TilePage, tile_pages
-from workbench.slides.tilefile import INDEX, joined
+from workbench.slides.tilefile import INDEX, THUMB, joined
 
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _JPEG = b"\xff\xd8\xff"
 _OWN_TIFF = ("aperio", "generic-tiff", "tiff")  # formats whose levels are the file's own pages, tile by tile
 _SAMPLES = 12  # pieces of each level that are read for trial
-_NEAR = 1.5  # grey values by which a browser's decoder may differ from OpenSlide's on average
+_NEAR = 3.0  # grey values by which a browser's decoder may differ from OpenSlide's on average
 
 
 def examine(path: Path, folder: Path, *, native: bool = True) -> Plan:
@@ -44,6 +45,7 @@ def examine(path: Path, folder: Path, *, native: bool = True) -> Plan:
         _check_size(source, path)
         if isinstance(source, PixelSource):
             reason = "the picture has no pyramid, so its tiles were made once, when it was opened"
+            _save_thumb(source, folder)
             return _plan(source, [Draft(level) for level in build(source, folder, 1.0)], reason)
         count, build_below = usable(source)
         own, why = _own(source, pages)
@@ -55,7 +57,11 @@ def examine(path: Path, folder: Path, *, native: bool = True) -> Plan:
             own = {}
         drafts = draft(source, own, count, below=not build_below)
         if build_below:
-            drafts += [Draft(level) for level in _build_below(source, count, folder)]
+            pixels, scale = _half(source, count)
+            drafts += [Draft(level) for level in build(pixels, folder, scale)]
+            _save_thumb(pixels, folder)
+        else:
+            _save_thumb(source, folder)
         reason = "the slide's own JPEG tiles are passed on untouched" if own else f"tiles are decoded and packed again as JPEG, as {why}"
         return _plan(source, _indexed(drafts, folder), reason)
 
@@ -131,29 +137,41 @@ def _looks_alike(source: PyramidSource, number: int, page: TilePage, path: Path)
             shown = _as_browser(joined(page.head, file.read(count)))
             if shown is None or shown.shape[:2] != page.tile[::-1]:
                 return False
-            wanted = source.region(number, left, top, width, height).astype(np.int16)
-            if np.abs(shown[:height, :width] - wanted).mean() > _NEAR:
+            wanted = source.region(number, left, top, width, height)
+            if np.abs(_coarse(shown[:height, :width]) - _coarse(wanted)).mean() > _NEAR:
                 return False
     return True
 
 
+def _coarse(pixels: np.ndarray) -> np.ndarray:
+    """Means of about 16 × 16 pixels: OpenSlide paints levels whose scale is no whole number up to half a pixel beside their place."""
+    height, width = pixels.shape[:2]
+    return area_average(pixels, (0.0, 0.0, width, height), (max(1, width // 16), max(1, height // 16))).astype(np.float32)
+
+
 def _as_browser(data: bytes) -> np.ndarray | None:
-    """int16 (h, w, 3), or None for what is no JPEG."""
+    """uint8 (h, w, 3), or None for what is no JPEG."""
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
             if image.width * image.height > limits.PASSED_TILE_PX or image.mode not in ("RGB", "L"):
                 return None
-            return np.asarray(image.convert("RGB")).astype(np.int16)
+            return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError):
         return None
 
 
-def _build_below(source: PyramidSource, count: int, folder: Path) -> list[TileLevel]:
-    """Levels made from the last usable one, each half of the one before."""
+def _half(source: PyramidSource, count: int) -> tuple[PixelSource, float]:
+    """The last usable level at half its size, in memory, and how many level-0 pixels one pixel of it is."""
     scale = source.levels[count - 1].across * 2
     width, height = max(1, -int(-source.width // scale)), max(1, -int(-source.height // scale))
     pixels = source.read(0, 0, round(width * scale), round(height * scale), out=(width, height))
-    return build(PixelSource(pixels, fingerprint=""), folder, scale)
+    return PixelSource(pixels, fingerprint=""), scale
+
+
+def _save_thumb(source: PyramidSource, folder: Path) -> None:
+    scale = max(source.width, source.height, limits.COARSEST_PX) / limits.COARSEST_PX
+    size = max(1, round(source.width / scale)), max(1, round(source.height / scale))
+    (folder / THUMB).write_bytes(encode(source.read(0, 0, source.width, source.height, out=size)))
 
 
 def _indexed(drafts: list[Draft], folder: Path) -> list[Draft]:

@@ -55,16 +55,15 @@ class Handles(Generic[_V]):
     def drop(self, key: Hashable) -> None:
         """Close it, when nobody uses it any more."""
         with self._waiting:
-            entry = self._entries.get(key)
-            if entry is None or entry.value is None:
+            entry = self._entries.pop(key, None)
+            if entry is None:
                 return
-            del self._entries[key]
             entry.dropped = True
-            idle = entry.users == 0
+            self._waiting.notify_all()  # who waits for one that is being opened opens it afresh
+            idle = entry.users == 0  # one that is being opened has a user
             if idle:
                 self._open -= 1
-                self._waiting.notify_all()
-        if idle:
+        if idle and entry.value is not None:
             entry.value.close()
 
     def close(self) -> None:
@@ -95,7 +94,8 @@ class Handles(Generic[_V]):
             value = opener()
         except BaseException:
             with self._waiting:
-                self._entries.pop(key, None)
+                if self._entries.get(key) is entry:
+                    del self._entries[key]
                 self._open -= 1
                 self._waiting.notify_all()
             raise

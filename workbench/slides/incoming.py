@@ -20,6 +20,7 @@ ZIP_LIMITS = Limits(members=5_000, file_bytes=4 << 30, total_bytes=4 << 30)
 _LEADING = (".mrxs", ".vms", ".vmu")
 _DICOM = (".dcm", ".dicom", "")
 _SUFFIX = re.compile(r"\.[a-z]{2,8}")
+_MOST_RATIO, _FREE_BYTES = 20, 64 << 20  # unpacked : packed, above a size at which it matters; slides are JPEG already
 _ZIP = b"PK\x03\x04"
 _GONE = "The file could not be taken in: it is not there any more, or the server's disk is full; please upload it again."
 
@@ -56,7 +57,7 @@ def _unpacked(path: Path, folder: Path) -> Path:
         with members(named, ZIP_LIMITS) as found:
             names = [member.name for member in found]
         with zipfile.ZipFile(path) as archive:
-            left = ZIP_LIMITS.total_bytes
+            left = min(ZIP_LIMITS.total_bytes, max(_FREE_BYTES, _MOST_RATIO * path.stat().st_size))
             for name in names:
                 left -= _one(archive, name, inside, left)
     except DataDamaged as fault:

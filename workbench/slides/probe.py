@@ -36,8 +36,9 @@ def probe(path: Path, folder: Path, *, native: bool = True, wall_s: float = limi
     env = {name: value for name, value in os.environ.items() if not name.startswith(("WORKBENCH_", "GRADIO_"))}  # no passwords for it
     env |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "workbench.slides.probe"]
-    with _TURNS:
-        process = subprocess.Popen(
+    with (
+        _TURNS,
+        subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -46,16 +47,16 @@ def probe(path: Path, folder: Path, *, native: bool = True, wall_s: float = limi
             env=env,
             text=True,
             start_new_session=True,
-        )
+        ) as process,
+    ):
         try:
             said, _ = process.communicate(asked, timeout=wall_s)
-        except subprocess.TimeoutExpired:
-            raise SlideRefused(SLOW) from None
-        finally:
+        except BaseException as stopped:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+                os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(stopped, subprocess.TimeoutExpired):
+                raise SlideRefused(SLOW) from None
+            raise
     return _understood(process.returncode, said)
 
 

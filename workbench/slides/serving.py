@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,9 +15,9 @@ from workbench.slides import limits
 from workbench.slides.facts import Plan, SlideGone
 from workbench.slides.handles import Handles
 from workbench.slides.pieces import cut, encode
-from workbench.slides.tilefile import BUILT_INDEX, INDEX, TILES, TileFile
+from workbench.slides.tilefile import BUILT_INDEX, INDEX, THUMB, TILES, TileFile
 
-_THUMB_PX = 512
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,25 +72,28 @@ class Serving:
 
     def made(self, record: Record, level: int, column: int, row: int) -> bytes:
         """A tile that has to be decoded and packed, of a place that `stored` has let pass. SlideGone where the slide is damaged."""
-        served = record.plan.levels[level]
-        return self._made(record, (record.mark, level, column, row), lambda source: cut(source, served, column, row))
+        key = (record.mark, level, column, row)
+        data = self._known(key)
+        if data is None:
+            served = record.plan.levels[level]
+            try:
+                data = encode(self._reading(record, lambda source: cut(source, served, column, row)))
+            except SlideRefused:
+                self._packed.put(key, b"")  # remembered, so that a damaged place is not tried again and again
+                raise SlideGone from None
+            self._packed.put(key, data)
+        return data
 
     def thumb(self, record: Record) -> bytes:
         """A small JPEG of the whole slide, longer side at most 512 pixels."""
-        width, height = record.plan.width, record.plan.height
-        scale = max(width, height, _THUMB_PX) / _THUMB_PX
-        size = max(1, round(width / scale)), max(1, round(height / scale))
-        return self._made(record, (record.mark, "thumb"), lambda source: source.read(0, 0, width, height, out=size))
+        try:
+            return (record.folder / THUMB).read_bytes()
+        except OSError:
+            raise SlideGone from None
 
     def read(self, record: Record, *place: int, out: tuple[int, int] | None = None) -> np.ndarray:
         """`SlideSource.read` of an examined slide."""
-        key = record.folder
-        try:
-            with self._slides.use(key, lambda: _slide(record)) as source:
-                return source.read(*place, out=out)
-        except SlideRefused:
-            self._slides.drop(key)  # OpenSlide's handles are of no use after an error
-            raise
+        return self._reading(record, lambda source: source.read(*place, out=out))
 
     def forget(self, record: Record) -> None:
         """Close its files, for it is to be deleted or was found changed."""
@@ -108,18 +112,16 @@ class Serving:
             raise SlideGone
         return data
 
-    def _made(self, record: Record, key: Any, pixels: Any) -> bytes:
-        data = self._known(key)
-        if data is None:
-            try:
-                with self._slides.use(record.folder, lambda: _slide(record)) as source:
-                    data = encode(pixels(source))
-            except SlideRefused:
-                self._slides.drop(record.folder)
-                self._packed.put(key, b"")  # remembered, so that a damaged place is not tried again and again
-                raise SlideGone from None
-            self._packed.put(key, data)
-        return data
+    def _reading(self, record: Record, work: Callable[[PyramidSource], _T]) -> _T:
+        """What `work` makes of the open slide. SlideRefused where the slide is damaged."""
+        try:
+            with self._slides.use(record.folder, lambda: _slide(record)) as source:
+                return work(source)
+        except SlideRefused:
+            # OpenSlide's handles are of no use after an error, and it may have been the reading of another place that failed
+            self._slides.drop(record.folder)
+            with _slide(record) as source:
+                return work(source)
 
 
 class SharedSource:

@@ -13,6 +13,7 @@ INDEX = "index.npy"
 """Where the file's own tiles lie."""
 TILES, BUILT_INDEX = "tiles.bin", "built.npy"
 """Tiles that were made, and where they lie."""
+THUMB = "thumb.jpeg"
 _APP0 = b"\xff\xe0"
 
 
