@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+_PILLOW_ADDS = 1 << 16
+"""Pixels that Pillow's `reduce` may sum up: its sums have 32 bits, and nobody asks for more so often that it must be quick."""
+
 
 def area_average(block: np.ndarray, box: tuple[float, float, float, float], out: tuple[int, int]) -> np.ndarray:
     """The part `box` = (left, top, right, bottom) of uint8 (H, W, 3), in its own pixels, as uint8 (h, w, 3) for `out` = (w, h).
@@ -14,7 +17,7 @@ def area_average(block: np.ndarray, box: tuple[float, float, float, float], out:
     """
     left, top, right, bottom = box
     factors = (right - left) / out[0], (bottom - top) / out[1]
-    if all(float(value).is_integer() for value in (*box, *factors)):
+    if all(float(value).is_integer() for value in (*box, *factors)) and factors[0] * factors[1] <= _PILLOW_ADDS:
         # the common case, whole numbers: Pillow averages the same pixels in C
         image = Image.fromarray(np.ascontiguousarray(block[int(top) : int(bottom), int(left) : int(right)]))
         return np.array(image.reduce((int(factors[0]), int(factors[1]))))

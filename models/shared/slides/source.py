@@ -168,12 +168,31 @@ class PyramidSource:
         left, top, right, bottom = box
         if abs(right - left - out[0]) < _NEAR and abs(bottom - top - out[1]) < _NEAR:
             return self._framed(number, round(left), round(top), *out)
+        level = self.levels[number]
+        columns, rows = _touched(left, right, level.width, out[0]), _touched(top, bottom, level.height, out[1])
+        if (columns, rows) != ((0, out[0]), (0, out[1])):
+            return self._beside_white(number, box, out, columns, rows)
         x, y = floor(left), floor(top)
         width, height = ceil(right) - x, ceil(bottom) - y
-        if width * height > BLOCK_PIXELS and max(out) > 1:
-            return self._halves(number, box, out)
+        if width * height > BLOCK_PIXELS:
+            if max(out) > 1:
+                return self._halves(number, box, out)
+            finer = 2 * ceil((width * height / BLOCK_PIXELS) ** 0.5)
+            return area_average(self._scaled(number, box, (finer, finer)), (0.0, 0.0, finer, finer), out)
         block = self._framed(number, x, y, width, height)
         return area_average(block, (left - x, top - y, right - x, bottom - y), out)
+
+    def _beside_white(
+        self, number: int, box: tuple[float, float, float, float], out: tuple[int, int], columns: tuple[int, int], rows: tuple[int, int]
+    ) -> np.ndarray:
+        """The same where only some columns and rows of the result touch the slide at all."""
+        left, top, right, bottom = box
+        result = np.full((out[1], out[0], 3), 255, np.uint8)
+        if columns[0] < columns[1] and rows[0] < rows[1]:
+            across, down = (right - left) / out[0], (bottom - top) / out[1]
+            inner = (left + columns[0] * across, top + rows[0] * down, left + columns[1] * across, top + rows[1] * down)
+            result[slice(*rows), slice(*columns)] = self._scaled(number, inner, (columns[1] - columns[0], rows[1] - rows[0]))
+        return result
 
     def _halves(self, number: int, box: tuple[float, float, float, float], out: tuple[int, int]) -> np.ndarray:
         """The same in two pieces, so that memory stays bounded."""
@@ -202,6 +221,13 @@ class PyramidSource:
         result = np.full((height, width, 3), 255, np.uint8)
         result[top - y : bottom - y, left - x : right - x] = inner
         return result
+
+
+def _touched(start: float, stop: float, length: int, count: int) -> tuple[int, int]:
+    """Which of `count` equal stretches of [start, stop) touch [0, length): first and one after the last."""
+    step = (stop - start) / count
+    first, after = floor(-start / step), ceil((length - start) / step)
+    return min(max(first, 0), count), min(max(after, 0), count)
 
 
 class PixelSource(PyramidSource):
