@@ -1,0 +1,20 @@
+"""Words of this tab that stand in more than one place."""
+
+from __future__ import annotations
+
+NOTE = "Research visualisation; predicted expression is not a measurement."
+PREDICT = "models.m2ost.slide_run:predict_slide"
+PITCHES = ((200.0, "200 µm, as the older arrays"), (100.0, "100 µm, as Visium"), (56.0, "56 µm, finer than any array it learned from"))
+VIEWS = ("Spot", "2 × as wide", "4 × as wide")
+UNIT = "log(1+CPM)"
+OWN = "own:"
+"""Before the id of a training of the visitor's own, in the list of networks."""
+EVENT = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "concurrency_id": "model",
+    "concurrency_limit": 1,
+    "trigger_mode": "always_last",
+}
+"""How an event that asks the network is wired: one at a time on the whole server, the newest question last."""
+QUICK = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
