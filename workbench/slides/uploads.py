@@ -78,11 +78,10 @@ class Uploads:
         """Under the disk limit: whoever holds most gives up the oldest first, so that one visitor cannot push out all others."""
         while sum(kept.nbytes for kept in self._kept.values()) > self._disk_bytes and len(self._kept) > 1:
             held: dict[str | None, int] = {}
-            for id, kept in self._kept.items():
-                if id != keep:
-                    held[kept.record.owner] = held.get(kept.record.owner, 0) + kept.nbytes
-            most = max(held, key=held.__getitem__)
-            self._leave(min((kept.used, id) for id, kept in self._kept.items() if kept.record.owner == most and id != keep)[1])
+            for kept in self._kept.values():
+                held[kept.record.owner] = held.get(kept.record.owner, 0) + kept.nbytes
+            may_go = [(-held[kept.record.owner], kept.used, id) for id, kept in self._kept.items() if id != keep]
+            self._leave(min(may_go)[2])
 
     def _leave(self, id: str) -> None:
         record = self._kept.pop(id).record

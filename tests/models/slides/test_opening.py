@@ -16,6 +16,7 @@ from models.shared.slides.by_openslide import OpenSlideSource
 from models.shared.slides.by_tifffile import TiffSource
 from models.shared.slides.fingerprints import fingerprint
 from models.shared.slides.segments import jpeg_size
+from tests.models.slides.made import write_dicom, write_jpeg_pyramid
 
 
 def painted(path, level, x, y, width, height):
@@ -28,12 +29,11 @@ def painted(path, level, x, y, width, height):
     return np.asarray(white)
 
 
-@pytest.mark.parametrize("photometric", ["rgb", "ycbcr"])
-@pytest.mark.parametrize("tables", [True, False])
-def test_jpeg_pyramids_read_as_openslide_shows_them(tmp_path, picture, write_pyramid, photometric, tables):
+@pytest.mark.parametrize("colours", ["RGB", "YCBCR"])
+@pytest.mark.parametrize("apart", [True, False])
+def test_jpeg_pyramids_read_as_openslide_shows_them(tmp_path, picture, colours, apart):
     levels = [picture(1100, 900), picture(275, 225)]
-    options = {"compressionargs": {"level": 85}} | ({"photometric": photometric})
-    path = write_pyramid(tmp_path / "p.tif", levels, **options)
+    path = write_jpeg_pyramid(tmp_path / "p.tif", levels, colours=colours, apart=apart)
     with open_source(path) as source:
         assert isinstance(source, OpenSlideSource)
         assert source.vendor == "generic-tiff"
@@ -41,6 +41,7 @@ def test_jpeg_pyramids_read_as_openslide_shows_them(tmp_path, picture, write_pyr
         for level, *place in ((0, 0, 0, 1100, 900), (0, 200, 130, 300, 411), (1, 0, 0, 275, 225)):
             assert np.array_equal(source.region(level, *place), painted(path, level, *place))
         assert np.array_equal(source.read(40, 80, 400, 400, out=(100, 100)), painted(path, 1, 10, 20, 100, 100))
+        assert np.abs(source.read(0, 0, 1100, 900).astype(int) - levels[0]).mean() < 3
 
 
 def test_levels_whose_scale_is_no_whole_number_are_exact(tmp_path, picture, write_pyramid):
@@ -200,3 +201,16 @@ def test_a_jpeg_says_its_size(tmp_path):
     assert jpeg_size(data[:30]) is None
     assert jpeg_size(b"\x89PNG" + bytes(50)) is None
     assert jpeg_size(b"\xff\xd8" + b"\xff\xe0\x00\x00" * 40) is None
+
+
+def test_a_dicom_series_is_opened_by_any_of_its_files(tmp_path, picture):
+    levels = [picture(1000, 700), picture(250, 175)]
+    paths = write_dicom(tmp_path, levels)
+    for path in paths:
+        with open_source(path) as source:
+            assert (source.vendor, source.width, source.height, source.mpp) == ("dicom", 1000, 700, pytest.approx(0.5))
+            assert len(source.levels) == 2
+            assert np.abs(source.read(100, 100, 400, 400).astype(int) - levels[0][100:500, 100:500]).mean() < 3
+    marks = {open_source(path).fingerprint for path in paths}
+    paths[1].write_bytes(paths[1].read_bytes()[:-2] + b"ab")
+    assert open_source(paths[0]).fingerprint not in marks  # the other files count, too
