@@ -11,6 +11,8 @@ from models.shared.data.histology.cells import nuclei
 from models.shared.data.histology.fields import Layout, layout
 from models.shared.data.histology.paint import paint
 
+_PIECE_PX = 1024
+
 
 @dataclass(frozen=True, eq=False)
 class Section:
@@ -38,8 +40,14 @@ class Section:
 
     @cached_property
     def pixels(self) -> np.ndarray:
-        """uint8 (H, W, 3): the whole section, drawn once (about 0.6 µs a pixel)."""
-        return paint(self.layout, self.cells, self.mpp)
+        """uint8 (H, W, 3): the whole section, drawn once and piece by piece (about 0.5 µs a pixel)."""
+        width, height = self.size
+        made = np.empty((height, width, 3), np.uint8)
+        for top in range(0, height, _PIECE_PX):
+            for left in range(0, width, _PIECE_PX):
+                w, h = min(_PIECE_PX, width - left), min(_PIECE_PX, height - top)
+                made[top : top + h, left : left + w] = self.read(left, top, w, h)
+        return made
 
     def read(self, x: int, y: int, width: int, height: int) -> np.ndarray:
         """uint8 (height, width, 3): the same pixels as `pixels` has there, without drawing the rest."""
