@@ -17,7 +17,7 @@ from workbench.parts.theme import theme
 __all__ = ["BUNDLE", "DRAWERS", "build_site", "bundle", "head", "theme"]
 
 DRAWERS = ("Explore", "Compare", "Evidence", "Train", "Learn")
-STYLES, BUNDLE = ("lightbox.css", "rooms.css"), "lightbox.js"
+STYLES, BUNDLE = ("lightbox.css", "rooms.css", "slides.css"), "lightbox.js"
 SCRIPTS = (
     "core.js",
     "controls.js",
@@ -35,6 +35,15 @@ SCRIPTS = (
     "promptview.js",
     "promptcanvas.js",
     "lookpanels.js",
+    "slidelink.js",
+    "slidescale.js",
+    "slidegeojson.js",
+    "slidelayers.js",
+    "slideregions.js",
+    "slidedraw.js",
+    "slideshot.js",
+    "slidechrome.js",
+    "slideview.js",
 )
 
 _MARK = (
