@@ -145,7 +145,7 @@ def trap() -> float:
 
 def shares() -> float:
     """9. The normalisation gives a million in all, whatever the depth."""
-    from models.shared.data.histology.genes import log_cpm
+    from models.shared.data.spatial.normalise import log_cpm
 
     counts = np.random.default_rng(9).poisson(6.0, (5, 48)) + 1
     y = log_cpm(counts).astype(np.float64)

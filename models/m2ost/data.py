@@ -19,7 +19,7 @@ import numpy as np
 from models.m2ost.views import FIELD_UM, SIDE, Views, in_order
 from models.shared.checkpoints import write_atomically
 from models.shared.data.histology import GENES, Section, expression, make_section
-from models.shared.data.histology.genes import log_cpm
+from models.shared.data.spatial.normalise import log_cpm
 from models.shared.slides import PixelSource
 
 VERSION = 2

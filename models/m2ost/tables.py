@@ -58,7 +58,7 @@ def read_table(what: str, predictor: Predictor) -> Table:
 
 def _example(predictor: Predictor) -> Table:
     from models.shared.data.histology import GENES, example, expression
-    from models.shared.data.histology.genes import log_cpm
+    from models.shared.data.spatial.normalise import log_cpm
 
     if [gene.name for gene in GENES] != [gene.name for gene in predictor.genes]:
         raise ValueError("The planted truth of the example is of other genes than this network's.")

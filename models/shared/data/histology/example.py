@@ -13,7 +13,7 @@ from models.shared.data.histology.pyramid import write_pyramid
 from models.shared.data.histology.sections import Section, make_section
 from models.shared.paths import assets_dir
 
-PATIENT, SEED, WIDTH_UM, HEIGHT_UM, MPP, QUALITY = 900, 1, 5120.0, 3840.0, 0.5, 72
+PATIENT, SEED, WIDTH_UM, HEIGHT_UM, MPP, QUALITY = 900, 1, 4608.0, 3456.0, 0.5, 66
 PATH = assets_dir() / "examples" / "phantom_slide.tif"
 
 

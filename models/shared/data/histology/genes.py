@@ -112,11 +112,3 @@ def expression(section: Section, xy_um: np.ndarray) -> np.ndarray:
     share /= share.sum(1, keepdims=True)
     depth = _DEPTH * np.exp(draw.normal(0, _DEPTH_SPREAD, len(xy_um)))
     return draw.poisson(share * depth[:, None])
-
-
-def log_cpm(counts: np.ndarray) -> np.ndarray:
-    """log(1 + 10⁶ · share of the selected genes), float32 (N, G): the paper's normalisation. ValueError for a spot without any count."""
-    total = counts.sum(1, keepdims=True)
-    if (total <= 0).any():
-        raise ValueError("A spot without a single count has no shares; leave such spots out first.")
-    return np.log1p(1e6 * counts / total).astype(np.float32)
