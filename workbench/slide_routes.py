@@ -6,11 +6,12 @@ login, who is asking) is done here in the few lines a tile needs. A tile's addre
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.requests import HTTPConnection
@@ -84,7 +85,7 @@ class SlideTiles:
     ) -> None:
         self.app, self._slides, self._signed_in, self._origins = app, context.slides, signed_in, frozenset(origins)
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
-        self._limiter: CapacityLimiter | None = None
+        self._threads = ThreadPoolExecutor(DECODING_AT_ONCE, "slide-tiles")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or PREFIX not in scope["path"] or scope["method"] not in ("GET", "HEAD"):
@@ -109,19 +110,14 @@ class SlideTiles:
         who.check()
         record = self._slides.ready(id, who.owner)
         if record is None:
-            record = await to_thread.run_sync(self._slides.fetch, who.connection, id, limiter=self._limit())
+            record = await asyncio.get_running_loop().run_in_executor(self._threads, self._slides.fetch, who.connection, id)
         if record.mark != mark:
             raise SlideGone
         place = int(level), int(column), int(row)
         data = self._slides.serving.stored(record, *place)
         if data is None:
-            data = await to_thread.run_sync(self._slides.serving.made, record, *place, limiter=self._limit())
+            data = await asyncio.get_running_loop().run_in_executor(self._threads, self._slides.serving.made, record, *place)
         return record, data
-
-    def _limit(self) -> CapacityLimiter:
-        if self._limiter is None:
-            self._limiter = CapacityLimiter(DECODING_AT_ONCE)
-        return self._limiter
 
     async def _send_tile(self, scope: Scope, send: Send, record: Record, data: bytes) -> None:
         tag = f'"{record.mark}"'.encode()

@@ -81,9 +81,7 @@ def _one(archive: zipfile.ZipFile, name: str, inside: Path, left: int) -> int:
         while piece := source.read(1 << 20):
             written += len(piece)
             if written > left:
-                raise SlideRefused(
-                    f"The ZIP unpacks to more than the {ZIP_LIMITS.total_bytes >> 30} GB allowed; please bring a smaller slide."
-                )
+                raise SlideRefused("The ZIP swells to far more than slides do when it is unpacked; please pack the slide's own files anew.")
             file.write(piece)
     return written
 

@@ -7,6 +7,8 @@ APP14 mark with transform 0 where samples are RGB, without which a browser would
 
 from __future__ import annotations
 
+import itertools
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,9 +61,9 @@ def tile_pages(path: Path) -> list[TilePage]:
     size = path.stat().st_size
     try:
         with tifffile.TiffFile(path, is_ome=False) as tiff:
-            for number, page in enumerate(tiff.pages):
-                if number >= _MAX_PAGES:
-                    raise SlideRefused("The file lists more pages than slides have; please export the slide again.")
+            if not tiff.is_ndpi:  # whose pointers have a form of their own
+                _check_chain(path)
+            for page in itertools.islice(tiff.pages, _MAX_PAGES):
                 for one in (page, *_below(tiff, page)):
                     if one.is_tiled:
                         found.append(_page(one, size))
@@ -70,6 +72,32 @@ def tile_pages(path: Path) -> list[TilePage]:
     except Exception:  # noqa: BLE001 - tifffile lets whatever a damaged tag causes escape
         raise SlideRefused("The slide's header is damaged; please copy or export it again.") from None
     return found
+
+
+def _check_chain(path: Path) -> None:
+    """Follow the file's list of pages to its end: a file that was cut short mostly still shows its first page, and lacks what came behind.
+
+    The list is that of TIFF 6.0 section 2, or BigTIFF's with wider numbers. Raises SlideRefused for one that leaves the file, runs in a circle or has no end.
+    """
+    size, seen = path.stat().st_size, set()
+    with path.open("rb") as file:
+        head = file.read(16)
+        order, big = ("<" if head[:1] == b"I" else ">"), head[2:4] in (b"+\x00", b"\x00+")
+        count, entry, pointer = (order + "Q", 20, order + "Q") if big else (order + "H", 12, order + "I")
+        place = struct.unpack_from(pointer, head, 8 if big else 4)[0]
+        while place:
+            if place in seen or len(seen) >= _MAX_PAGES:
+                raise SlideRefused("The file lists more pages than slides have; please export the slide again.")
+            seen.add(place)
+            file.seek(place)
+            entries = file.read(struct.calcsize(count))
+            if len(entries) < struct.calcsize(count):
+                raise SlideRefused(_SHORT)
+            place += struct.calcsize(count) + entry * struct.unpack(count, entries)[0]
+            if place + struct.calcsize(pointer) > size:
+                raise SlideRefused(_SHORT)
+            file.seek(place)
+            place = struct.unpack(pointer, file.read(struct.calcsize(pointer)))[0]
 
 
 def _below(tiff: Any, page: Any) -> list[Any]:

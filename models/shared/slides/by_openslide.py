@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CACHE_BYTES = 128 << 20
 """Of decoded tiles, for all open slides together."""
 _PLAIN = ("aperio", "generic-tiff")  # whose levels are the file's own pages, tile by tile
+_DAMAGED = "The slide is damaged or incomplete; copy or export it again, with all files that belong to it."
 _FAULTS = (ctypes.ArgumentError, OSError, ValueError, OverflowError, KeyError)
 
 
@@ -61,10 +62,8 @@ class OpenSlideSource(PyramidSource):
             facts, sizes, scales = self._slide.properties, self._slide.level_dimensions, self._slide.level_downsamples
             self.vendor = facts.get(openslide.PROPERTY_NAME_VENDOR, "")
             quick = facts.get(openslide.PROPERTY_NAME_QUICKHASH1, "")
-        except (openslide.OpenSlideError, *_FAULTS) as fault:
-            raise SlideRefused(
-                f"The slide is damaged or incomplete ({_short(fault)}); copy or export it again, with all files that belong to it."
-            ) from None
+        except (openslide.OpenSlideError, *_FAULTS):
+            raise SlideRefused(_DAMAGED) from None
         self.width, self.height = sizes[0]
         if min(self.width, self.height) < 1:
             self._slide.close()
@@ -101,8 +100,8 @@ class OpenSlideSource(PyramidSource):
         try:
             # OpenSlide wants the place in level-0 pixels; the next whole one above falls into the same pixel of the level
             image = self._slide.read_region((round(x * scale), round(y * scale)), level, (width, height))
-        except (openslide.OpenSlideError, *_FAULTS) as fault:
-            raise SlideRefused(f"The slide is damaged here and cannot be read ({_short(fault)}); copy or export it again.") from None
+        except (openslide.OpenSlideError, *_FAULTS):
+            raise SlideRefused("The slide is damaged here and cannot be read; copy or export it again.") from None
         if (np.asarray(image)[..., 3] == 255).all():
             # packed to RGB in one pass, which is twice as fast as Pillow's convert and a copy of it
             return np.frombuffer(image.tobytes("raw", "RGB"), np.uint8).reshape(height, width, 3).copy()
@@ -125,8 +124,8 @@ class OpenSlideSource(PyramidSource):
         try:
             # OpenSlide wants the place in level-0 pixels; the next whole one above falls into the same pixel of the level
             image = self._slide.read_region((round(x * scale), round(y * scale)), level, (width, height))
-        except (openslide.OpenSlideError, *_FAULTS) as fault:
-            raise SlideRefused(f"The slide is damaged here and cannot be read ({_short(fault)}); copy or export it again.") from None
+        except (openslide.OpenSlideError, *_FAULTS):
+            raise SlideRefused("The slide is damaged here and cannot be read; copy or export it again.") from None
         alpha = image.getchannel("A")
         if alpha.getextrema() == (255, 255):
             return np.array(image.convert("RGB"))
@@ -160,9 +159,3 @@ def _number(text: str | None) -> float | None:
         return float(text) if text else None
     except ValueError:
         return None
-
-
-def _short(fault: Exception) -> str:
-    """The library's words, without what may be a path."""
-    words = " ".join(str(fault).split())
-    return words[:120] if "/" not in words and "\\" not in words else type(fault).__name__

@@ -41,11 +41,12 @@ def open_source(path: str | os.PathLike[str], *, mpp: float | None = None) -> Py
 def _opened(path: Path, head: bytes) -> PyramidSource:
     from models.shared.slides.by_openslide import OpenSlideSource, vendor_of
 
-    if vendor_of(path):
+    vendor = vendor_of(path)
+    if vendor:
         try:
             return OpenSlideSource(path)
         except SlideRefused:
-            if not head.startswith(_TIFF):
+            if vendor != "generic-tiff":
                 raise
     if head.startswith(_TIFF):
         from models.shared.slides.by_tifffile import open_tiff

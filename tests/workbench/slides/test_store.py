@@ -12,6 +12,7 @@ from PIL import Image
 
 from models.shared.slides import SlideRefused, open_source
 from tests.models.slides.made import picture, write_pyramid
+from workbench.settings import Settings
 from workbench.slides import Facts, SlideGone, examined, hosted, uploads
 from workbench.visitors import COOKIE
 
@@ -253,3 +254,11 @@ def test_cookies_of_logins_and_of_pages(stores, pyramid):
     assert store.fetch(SimpleNamespace(cookies={}), by_page.id).id == by_page.id  # a tile request tells no page; the id is the key
     with pytest.raises(SlideGone):
         store.get(SimpleNamespace(session_hash="page2", cookies={}), by_page.id)
+
+
+@pytest.mark.parametrize("text", ["/a,/b c", "/a:/b c", " /a , /b c,", ":/a::/b c"])
+def test_the_hosts_folders_are_listed_in_one_setting(monkeypatch, text):
+    monkeypatch.setenv("WORKBENCH_SLIDES", text)
+    assert [str(folder) for folder in Settings().slides] == ["/a", "/b c"]
+    monkeypatch.delenv("WORKBENCH_SLIDES")
+    assert Settings().slides == ()
