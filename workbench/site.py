@@ -17,7 +17,7 @@ from workbench.parts.theme import theme
 __all__ = ["BUNDLE", "DRAWERS", "build_site", "bundle", "head", "theme"]
 
 DRAWERS = ("Explore", "Compare", "Evidence", "Train", "Learn")
-STYLES, BUNDLE = ("lightbox.css", "rooms.css", "slides.css"), "lightbox.js"
+STYLES, BUNDLE = ("lightbox.css", "rooms.css", "slides.css", "genes.css"), "lightbox.js"
 SCRIPTS = (
     "core.js",
     "controls.js",
@@ -44,6 +44,10 @@ SCRIPTS = (
     "slideshot.js",
     "slidechrome.js",
     "slideview.js",
+    "genemap.js",
+    "genelist.js",
+    "geneprofiles.js",
+    "spotinspect.js",
 )
 
 _MARK = (

@@ -14,6 +14,7 @@ _SHIPPED: dict[str, object] = {
     "epochs": 7,
     "batch": 64,
     "lr": 4e-3,
+    "real": True,
 }
 
 PRESETS = (
@@ -34,6 +35,7 @@ PRESETS = (
             "leak_arms": [],
             "seeds": [0],
             "epochs": 4,
+            "real": False,
         },
     ),
 )

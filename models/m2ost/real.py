@@ -6,7 +6,7 @@ patients reach a correlation by gene of 0.2 to 0.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,7 @@ def begun(arm: str, genes: int, start: M2OST | None) -> M2OST:
     return net
 
 
-def study(start: M2OST | None, seeds: Sequence[int], *, told: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+def study(start: M2OST | None, seeds: Sequence[int]) -> dict[str, Any]:
     """Train on B4, test on C3 and C4 (another patient), every variant with every seed. DataNotHere where the sections are absent."""
     tables = {name: her2st.read(name) for name in (*her2st.TRAIN, *her2st.TEST)}
     genes = select_genes([tables[name] for name in her2st.TRAIN], GENES)
@@ -100,7 +100,6 @@ def study(start: M2OST | None, seeds: Sequence[int], *, told: Callable[[str], No
     found: dict[str, list[Measured]] = {"mean": [measure(np.repeat(train.y.mean(0, keepdims=True), len(test), 0), test.y, test.section)]}
     for variant in ("level0", "scratch", *(["pretrained"] if start is not None else [])):
         for seed in seeds:
-            told(f"real sections: {VARIANTS[variant]}, seed {seed}")
             torch.manual_seed(seed)
             net = begun("level0" if variant == "level0" else "full", len(genes), start if variant == "pretrained" else None)
             for _ in training(net, train, seed=seed, schedule=SCHEDULE):

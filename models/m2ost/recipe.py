@@ -12,17 +12,18 @@ import os
 import time
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from models.m2ost import data, report
+from models.m2ost import data, real, report
 from models.m2ost.arms import ARMS, network
 from models.m2ost.fit import Schedule, predict, training
 from models.m2ost.measures import Measured, measure
 from models.shared.checkpoints import Card, DatasetUse, Metric, parse, write_atomically
 from models.shared.data.histology import GENES
+from models.shared.data.spatial import her2st
 from models.shared.device import hardware, pick_device
 
 if TYPE_CHECKING:
@@ -67,7 +68,14 @@ def train(config: Mapping[str, object], *, seed: int = 0, device: str = "cpu") -
         tensors[f"{split}.{MEAN}"] = torch.from_numpy(data.load(data.plan_of(asked, split).train).y.mean(0))
     yield {"kind": "progress", "step": steps, "steps": steps, "text": "measuring"}
     measured = measured_of(asked, tensors)
-    yield {"kind": "result", "card": _card(asked, seed, device, measured, time.perf_counter() - began + kept), "tensors": tensors}
+    found = None
+    if asked.get("real") and her2st.here():
+        yield {"kind": "progress", "step": steps, "steps": steps, "text": "training on real sections"}
+        found = real.study(restored(tensors, "patient", "full", int(asked["seeds"][0])), [int(one) + seed for one in asked["seeds"]])
+    card = _card(asked, seed, device, measured, time.perf_counter() - began + kept)
+    if found is not None:
+        card = card.model_copy(update={"extra": dict(card.extra) | {"real": found}, "datasets": (*card.datasets, _real_use(found))})
+    yield {"kind": "result", "card": Card.model_validate(card.model_dump()), "tensors": tensors}
 
 
 def _trained(
@@ -116,6 +124,20 @@ def restored(tensors: Mapping[str, Tensor], split: str, arm: str, seed: int) -> 
     return net.eval()
 
 
+def _real_use(found: Mapping[str, Any]) -> DatasetUse:
+    note = f"Trained on {', '.join(found['train'])}, tested on {', '.join(found['test'])} (another patient); weights made from it are not shipped."
+    return DatasetUse(
+        name="her2st",
+        title=found["title"],
+        kind="real",
+        licence=found["licence"],
+        n_train=found["n_train"],
+        n_validation=0,
+        n_test=found["n_test"],
+        note=note,
+    )
+
+
 def tolerance(name: str) -> float:
     """How far a number computed again may be off: sums in another order, over some three thousand spots."""
     return 2e-3
@@ -126,7 +148,7 @@ def _work(config: Mapping[str, object], seed: int) -> Path:
         base = Path(str(config["work"]))
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lightbox" / "m2ost-study"
-    asked = {name: value for name, value in config.items() if name not in ("work", "arms", "leak_arms", "seeds")}
+    asked = {name: value for name, value in config.items() if name not in ("work", "arms", "leak_arms", "seeds", "real")}
     key = hashlib.sha256(json.dumps([asked, seed, data.VERSION], sort_keys=True).encode()).hexdigest()[:16]
     return base / key
 
@@ -170,5 +192,5 @@ def _card(config: Mapping[str, object], seed: int, device: str, measured: Mappin
         loses=report.loses(measured),
         deviations=tuple(vars(deviation).copy() for deviation in method.deviations),
         notes=report.NOTES,
-        extra={"genes": report.genes(measured), "differences": report.differences(measured)},
+        extra={"genes": report.genes(measured, data.load(plan.train).y), "differences": report.differences(measured)},
     )

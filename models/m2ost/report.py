@@ -63,12 +63,13 @@ def _by_section(runs: Runs, arm: str) -> np.ndarray | None:
     return np.mean([one.by_section[:, context].mean(1) for one in found], axis=0)
 
 
-def genes(runs: Runs) -> list[dict[str, object]]:
-    """Every gene with its group, its correlation on held-out sections (mean over seeds) with the whole method, and with the best single view."""
+def genes(runs: Runs, train: np.ndarray) -> list[dict[str, object]]:
+    """Every gene with its group, its usual range over the training spots (N, G), its correlation on held-out sections (mean over seeds), and that of the best single view."""
+    ranges = np.percentile(train, [2, 98], axis=0)
     full, single = runs.get(("patient", "full")), [runs["patient", arm] for arm in ONE_VIEW if ("patient", arm) in runs]
     made = []
     for place, gene in enumerate(GENES):
-        row: dict[str, object] = {"name": gene.name, "group": gene.group}
+        row: dict[str, object] = {"name": gene.name, "group": gene.group, "range": [round(float(end), 2) for end in ranges[:, place]]}
         if full:
             row["pcc"] = round(float(np.mean([one.by_gene[place] for one in full])), 4)
         if single:

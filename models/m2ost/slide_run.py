@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from models.m2ost.tables import read_table, write_tables
+from models.m2ost.tables import Table, read_table, write_tables
 from models.m2ost.views import Views
 from models.m2ost.wrapper import Predictor, SpotGrid, load_predictor, spot_grid
 from models.shared.checkpoints import write_atomically
@@ -63,7 +63,7 @@ def predict_slide(config: Mapping[str, Any], inbox: Inbox) -> Iterator[dict]:
             )
         levels = tuple(config.get("levels") or predictor.levels)
         flips = bool(config.get("flips"))
-        yield _layout(predictor, grid, flips=flips, measured=table is not None)
+        yield _layout(predictor, grid, flips=flips, table=table)
         if table is not None:
             for start in range(0, len(grid.xy), AT_ONCE):
                 rows = np.arange(start, min(start + AT_ONCE, len(grid.xy)))
@@ -170,12 +170,13 @@ def _is_window(value: object) -> bool:
     return isinstance(value, list) and len(value) == 4 and all(isinstance(number, int | float) for number in value)
 
 
-def _layout(predictor: Predictor, grid: SpotGrid, *, flips: bool, measured: bool) -> dict:
-    layers = ["predicted", *(["measured"] if measured else []), *(["spread"] if flips else [])]
+def _layout(predictor: Predictor, grid: SpotGrid, *, flips: bool, table: Table | None) -> dict:
+    layers = ["predicted", *(["measured"] if table is not None else []), *(["spread"] if flips else [])]
     genes = [{"name": gene.name, "group": gene.group, "score": gene.score, "limits": list(gene.limits)} for gene in predictor.genes]
     return {
         "kind": "layout", "spots": len(grid.xy), "xy": _text(grid.xy.astype("<f4")), "diameter": round(grid.diameter, 2), "scale": SCALE,
         "genes": genes, "layers": layers, "field_um": predictor.field_um, "mpp": grid.mpp, "network": predictor.title,
+        "names": {} if table is None else {"measured": table.name, "difference": f"Predicted − {table.name.lower()}"},
     }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ class Table:
     values: np.ndarray = field(repr=False)
     """float32 (N, G): log(1 + CPM); NaN never, a gene that was not measured refuses the table."""
     mpp: float | None = None
+    name: str = "Measured"
 
     def grid(self, source: SlideSource) -> SpotGrid:
         """The spots as a grid. ValueError when most of them lie outside the slide: the table then belongs to another picture."""
@@ -64,7 +65,7 @@ def _example(predictor: Predictor) -> Table:
         raise ValueError("The planted truth of the example is of other genes than this network's.")
     section = example.section()
     xy_um = section.spots(100.0)
-    return Table(xy_um / example.MPP, 55.0 / example.MPP, log_cpm(expression(section, xy_um)), example.MPP)
+    return Table(xy_um / example.MPP, 55.0 / example.MPP, log_cpm(expression(section, xy_um)), example.MPP, "Planted")
 
 
 def write_tables(

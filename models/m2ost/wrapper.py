@@ -215,10 +215,7 @@ def _shipped(arm: str, device: str) -> Predictor:
         raise CheckpointRefused(f"The shipped weights hold no network “{ARMS[arm].title}”; make them again.") from fault
     mean = tensors[f"patient.{MEAN}"].float().numpy()
     scores = {row["name"]: row.get("pcc") for row in card.extra["genes"]} if arm == "full" else {}
-    genes = [
-        Gene(row["name"], row["group"], limits_of(level), scores.get(row["name"]))
-        for row, level in zip(card.extra["genes"], mean, strict=True)
-    ]
+    genes = [Gene(row["name"], row["group"], rounded(*row["range"]), scores.get(row["name"])) for row in card.extra["genes"]]
     return Predictor(network, genes, mean, sha256=card.sha256, title=ARMS[arm].title, device=device)
 
 
@@ -229,9 +226,10 @@ def _own(path: str, _stamp: int, device: str) -> Predictor:
     return restored_own(Path(path), device)
 
 
-def limits_of(level: float) -> tuple[float, float]:
-    """Limits of a gene's colours: fixed, a little more than a factor of e² either side of its average over the training spots, and never below 0."""
-    return (round(max(0.0, float(level) - 2.0), 1), round(max(0.0, float(level) - 2.0) + 4.0, 1))
+def rounded(low: float, high: float) -> tuple[float, float]:
+    """Limits of a gene's colours: fixed, its usual range over the training spots (2nd to 98th percentile) to one digit, at least half a unit wide and never below 0."""
+    low = max(0.0, float(np.floor(low * 10) / 10))
+    return (round(low, 1), round(max(float(np.ceil(high * 10) / 10), low + 0.5), 1))
 
 
 def _turned(image: Any, turn: int) -> Any:

@@ -32,6 +32,8 @@ class SlideInput:
     """The part's controls. `slide` is the State to listen to: the slide's id."""
 
     slide: gr.State
+    first: str
+    """What it holds when the page opens: a slide that everybody may see, or ''."""
     upload: gr.UploadButton
     pick: gr.Dropdown
     facts: gr.HTML
@@ -45,13 +47,13 @@ def slide_input(context: Context, *, elem_id: str) -> SlideInput:
     with gr.Row(elem_classes="lb-controls lb-input", elem_id=elem_id):
         pick = gr.Dropdown(choices, value=first or None, label="Slide", elem_id=f"{elem_id}_pick", min_width=260, scale=2)
         upload = gr.UploadButton("Open a slide of your own", elem_id=f"{elem_id}_file", scale=0, min_width=220)
+    facts = html.show(slide_facts(context, None, first), elem_id=f"{elem_id}_facts")
     hours = 2 * context.settings.delete_cache_s / 3600
     html.show(
-        f"<p class='lb-hint'>{html.text(KINDS)}. It stays on this server, is shown to you alone and is deleted within {hours:.2g} hours of its last "
-        "use; label and macro pictures in the file are never shown. Do not bring slides with a name written on the glass.</p>"
+        f"<details class='lb-notes'><summary>What can be opened, and what becomes of it</summary><p class='lb-hint'>{html.text(KINDS)}. Your slide stays on this server, is shown to "
+        f"you alone and is deleted within {hours:.2g} hours of its last use; label and macro pictures in the file are never shown. Do not bring slides with a name written on the glass.</p></details>"
     )
-    facts = html.show(_facts(context, None, first), elem_id=f"{elem_id}_facts")
-    source = SlideInput(slide, upload, pick, facts)
+    source = SlideInput(slide, first, upload, pick, facts)
     _wire(context, source)
     return source
 
@@ -64,7 +66,7 @@ def _wire(context: Context, source: SlideInput) -> None:
             added = context.slides.add(request, path or "")
         except ValueError as refused:
             return [gr.skip(), gr.skip(), refused_line(refused)]
-        return [added.id, gr.Dropdown(choices=context.slides.choices(request), value=added.id), _facts(context, request, added.id)]
+        return [added.id, gr.Dropdown(choices=context.slides.choices(request), value=added.id), slide_facts(context, request, added.id)]
 
     def choose(request: gr.Request, id: str | None, now: str) -> list[Any]:
         if not id or id == now:
@@ -73,7 +75,7 @@ def _wire(context: Context, source: SlideInput) -> None:
             context.slides.get(request, id)
         except ValueError as refused:
             return [gr.skip(), gr.Dropdown(value=now or None), refused_line(refused)]
-        return [id, gr.skip(), _facts(context, request, id)]
+        return [id, gr.skip(), slide_facts(context, request, id)]
 
     slow = {"concurrency_id": "slides", "concurrency_limit": 2, "api_visibility": "private", "show_progress": "minimal"}
     source.upload.upload(take, source.upload, outputs, **slow)
@@ -92,7 +94,7 @@ def refused_line(why: ValueError) -> str:
     )
 
 
-def _facts(context: Context, request: Any, id: str) -> str:
+def slide_facts(context: Context, request: Any, id: str) -> str:
     """One line of facts, never a word of the file's own header."""
     if not id:
         return "<p class='lb-hint'>No example slide is installed here; open one of your own.</p>"

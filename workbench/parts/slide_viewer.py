@@ -118,7 +118,7 @@ def _region(given: Any) -> Region | None:
         parts = {"Polygon": lambda: [parts], "MultiPolygon": lambda: parts}[kind]()
         read = tuple(tuple(tuple(_point(point) for point in ring) for ring in part) for part in parts)
         name = _word(properties.get("name"))
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         return None
     whole = read and all(part and all(len(ring) >= 4 for ring in part) for part in read)
     return Region(name, read) if whole else None

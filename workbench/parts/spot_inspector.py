@@ -66,7 +66,11 @@ def spot_data(
         "views": [_view(view) for view in views],
         "about": about,
         "listens": {"labels": labels, "rows": rows, "note": listens_note},
-        "gates": {"labels": labels if len(gates) == len(labels) else [], "values": [round(float(gate), 4) for gate in gates], "note": gates_note},
+        "gates": {
+            "labels": labels if len(gates) == len(labels) else [],
+            "values": [round(float(gate), 4) for gate in gates],
+            "note": gates_note,
+        },
         "empty": empty,
     }
 
@@ -85,4 +89,10 @@ def _view(view: View) -> dict[str, Any]:
 def _group(group: PatchGroup) -> dict[str, Any]:
     top = float(group.attention.max(initial=0.0))
     steps = np.rint(np.clip(group.attention / (top or 1.0), 0, 1) * 255).astype(np.uint8)
-    return {"title": group.title, "n": len(group.attention), "rect": list(group.rect), "bytes": base64.b64encode(steps.tobytes()).decode(), "top": top}
+    return {
+        "title": group.title,
+        "n": len(group.attention),
+        "rect": list(group.rect),
+        "bytes": base64.b64encode(steps.tobytes()).decode(),
+        "top": top,
+    }

@@ -39,12 +39,13 @@ class Controls:
         inputs: Sequence[Any],
         work: str,
         title: Callable[[dict[str, Any]], str],
+        with_request: bool = False,
     ) -> None:
-        """Connect the buttons. `config(*inputs)` makes the job's configuration or raises ValueError with a sentence."""
+        """Connect the buttons. `config(*inputs)` (with_request: `config(request, *inputs)`) makes the job's configuration or raises ValueError with a sentence."""
 
         def begin(request: gr.Request, keep: bool, old: str, *values: Any) -> tuple[Any, str]:
             try:
-                made = config(*values)
+                made = config(request, *values) if with_request else config(*values)
                 command(context, request, old)
                 job = context.start(work, made, request, title=title(made), keep=keep)
             except ValueError as refused:

@@ -33,9 +33,7 @@ def _view(found: Inspection, predictor: Predictor, level: int, *, off: bool) -> 
     at = predictor.levels.index(level)
     width = predictor.field_um * 2**level
     inner = [(VIEWS[closer], _centred(2.0 ** (closer - level))) for closer in predictor.levels if closer < level]
-    groups = [
-        PatchGroup(f"{group.ground_um:.3g} µm", _centred(group.share), np.asarray(group.attention)) for group in found.groups[at]
-    ]
+    groups = [PatchGroup(f"{group.ground_um:.3g} µm", _centred(group.share), np.asarray(group.attention)) for group in found.groups[at]]
     return View(VIEWS[level], f"{width:,.0f} µm across", found.big_crops[at], groups, inner, off)
 
 
@@ -48,12 +46,17 @@ def profile(found: Inspection, predictor: Predictor, measured: np.ndarray | None
     """Every gene as a point: predicted against measured where that is known, else against the average profile of the training spots."""
     genes, mean = predictor.genes, np.asarray(predictor.mean_profile)
     across = mean if measured is None else measured
-    points = [Point(float(x), float(y), 1, f"{gene.name}: predicted {y:.2f}") for gene, x, y in zip(genes, across, found.values, strict=True)]
+    points = [
+        Point(float(x), float(y), 1, f"{gene.name}: predicted {y:.2f}") for gene, x, y in zip(genes, across, found.values, strict=True)
+    ]
     groups = [Group("average profile", 6), Group("this spot, predicted", 0)]
     grey = [Point(float(x), float(y), 0, f"{gene.name}: average {y:.2f}") for gene, x, y in zip(genes, across, mean, strict=True)]
     said = "The grey points are the average profile of the training spots, which knows nothing of this picture."
     if measured is not None:
-        said = f"Across genes this spot agrees with the measured profile to r = {_r(found.values, measured):.2f}, the average profile to r = {_r(mean, measured):.2f}. " + said
+        said = (
+            f"Across genes this spot agrees with the measured profile to r = {_r(found.values, measured):.2f}, the average profile to r = {_r(mean, measured):.2f}. "
+            + said
+        )
     else:
         said = f"How far this spot stands from the average: r = {_r(found.values, mean):.2f} across genes. " + said
     return scatter_data(

@@ -1,0 +1,143 @@
+"""What every handler of this tab begins with: which slide, which network, how spots are laid out, and the job that predicts them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import gradio as gr
+
+from models.m2ost.arms import ARMS
+from workbench.context import Context
+from workbench.jobs import JobNotFound
+from workbench.parts.slide_viewer import read as read_view
+from workbench.tabs.m2ost.names import OWN
+from workbench.visitors import visitor_of
+
+if TYPE_CHECKING:
+    from models.m2ost.wrapper import Predictor
+    from models.shared.slides import SlideSource
+
+OWN_WORK = "models.m2ost.own:train_own"
+EXAMPLE_TRUTH = "example"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The settings as they were when something was asked."""
+
+    slide: str
+    network: str = "full"
+    levels: tuple[int, ...] = (0, 1, 2)
+    pitch_um: float = 100.0
+    flips: bool = False
+    truth: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """The components of the Explore drawer that other parts of the tab read."""
+
+    context: Context
+    slide: gr.State
+    viewer: gr.HTML
+    job: gr.State
+    network: gr.Dropdown
+    levels: gr.CheckboxGroup
+    pitch: gr.Radio
+    flips: gr.Checkbox
+    truth: gr.Checkbox
+
+    @property
+    def inputs(self) -> list[Any]:
+        """In the order `asked` takes their values."""
+        return [self.slide, self.network, self.levels, self.pitch, self.flips, self.truth]
+
+    @staticmethod
+    def asked(values: Sequence[Any]) -> Asked:
+        """The settings behind the values of `inputs`. ValueError with a sentence."""
+        slide, network, levels, pitch, flips, truth = values
+        if not slide:
+            raise ValueError("No slide is open; choose one above, or open one of your own.")
+        if not levels:
+            raise ValueError("At least one view must stay on; tick one.")
+        return Asked(
+            str(slide), str(network or "full"), tuple(sorted(int(level) for level in levels)), float(pitch), bool(flips), bool(truth)
+        )
+
+    def weights(self, request: Any, network: str) -> str | None:
+        """Where the weights of a training of the visitor's own lie; None for a shipped network. ValueError when they are gone."""
+        if not network.startswith(OWN):
+            return None
+        try:
+            job = self.context.own_job(network.removeprefix(OWN), request)
+            return str(self.context.jobs.result(job.id)["weights.safetensors"])
+        except (JobNotFound, KeyError):
+            raise ValueError("This training is not kept any more; choose another network.") from None
+
+    def config(self, request: Any, asked: Asked, window: Sequence[int] | None) -> dict[str, Any]:
+        """The configuration of the job that predicts the slide. ValueError with a sentence."""
+        facts, weights = self.context.slides.get(request, asked.slide), self.weights(request, asked.network)
+        arm = "full" if weights else asked.network
+        if not weights and arm not in ARMS:
+            raise ValueError("There is no such network; choose one from the list.")
+        levels = ARMS[arm].levels if not weights else (0, 1, 2)
+        on = [level for level in levels if level in asked.levels]
+        if not on:
+            raise ValueError("The network you chose does not take the views you ticked; tick another one.")
+        truth = EXAMPLE_TRUTH if asked.truth and not weights and is_example(facts) else None
+        return {
+            "path": str(self.context.slides.path(request, asked.slide)), "mpp": facts.mpp, "arm": arm, "weights": weights, "levels": on, "pitch_um": asked.pitch_um,
+            "flips": asked.flips, "window": list(window) if window else None, "cache": str(self.context.settings.home / "predictions"), "table": truth,
+        }  # fmt: skip
+
+    def network_and_slide(self, request: Any, asked: Asked) -> tuple[Predictor, SlideSource, float]:
+        """Network, slide and µm per pixel in this process. ValueError with a sentence."""
+        from models.m2ost.wrapper import load_predictor
+
+        made = self.config(request, asked, None)
+        if not made["mpp"]:
+            raise ValueError("The size of a pixel is not known for this slide; give it under the slide.")
+        predictor = load_predictor(made["arm"], path=made["weights"], device=self.context.find_device())
+        return predictor, self.context.slides.source(request, asked.slide), float(made["mpp"])
+
+    def networks(self, request: Any) -> list[tuple[str, str]]:
+        """What can be chosen: the shipped networks, then the visitor's own trainings."""
+        made = [(arm.title, arm.id) for arm in ARMS.values()]
+        for job in self.context.jobs.list(visitor_of(request)):
+            if job.work == OWN_WORK and job.over and "weights.safetensors" in self.context.jobs.result(job.id):
+                made.append((f"Yours: {job.title}", f"{OWN}{job.id}"))
+        return made
+
+
+def is_example(facts: Any) -> bool:
+    """Whether this is the slide that ships, whose planted expression is known."""
+    from models.shared.data.histology import example
+
+    made = example.MPP
+    return (
+        facts.public
+        and (facts.width, facts.height) == (round(example.WIDTH_UM / made), round(example.HEIGHT_UM / made))
+        and "hantom" in facts.title
+    )
+
+
+def window_of(value: Any) -> tuple[int, int, int, int] | None:
+    """The window in the viewer's value."""
+    return read_view(value).window
+
+
+_DESKS: WeakKeyDictionary[gr.Blocks, Desk] = WeakKeyDictionary()
+# Drawers are laid out one after the other by functions that share nothing but the page, and Compare asks about what Explore shows.
+
+
+def keep(site: gr.Blocks, desk: Desk) -> None:
+    """Remember the desk of a page being built."""
+    _DESKS[site] = desk
+
+
+def desk_of(site: gr.Blocks) -> Desk:
+    """The desk of that page; KeyError before Explore is laid out."""
+    return _DESKS[site]
