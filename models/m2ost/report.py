@@ -91,9 +91,9 @@ def loses(runs: Runs) -> tuple[str, ...]:
             if arm == "full" or other is None:
                 continue
             if sign * (other.value - own.value) > 0:
-                apart = other.low > own.high or other.high < own.low
+                apart = min(own.n, other.n) > 1 and (other.low > own.high or other.high < own.low)
                 said.append(
-                    f"{record.title} has the better {NAMES[measure]} ({other.value:.3f} against {own.value:.3f}){', intervals apart' if apart else '; the intervals overlap'}."
+                    f"{record.title} has the better {NAMES[measure]} ({other.value:.3f} against {own.value:.3f}){', intervals apart' if apart else '; the intervals overlap' if min(own.n, other.n) > 1 else ', one run each'}."
                 )
             elif other.low <= own.high and own.low <= other.high and measure in ("context_pcc", "local_pcc"):
                 said.append(

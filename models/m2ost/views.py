@@ -56,8 +56,7 @@ class Views:
         corners = np.rint((np.asarray(xy, np.float64) - self.field_px * 2**level / 2) / pitch).astype(int)
         made = np.empty((len(xy), self.side, self.side, 3), np.uint8)
         for n, (left, top) in enumerate(corners):
-            part = self._part(level, pitch, left, top, wide)
-            made[n] = part.reshape(self.side, OVER, self.side, OVER, 3).mean((1, 3)) + 0.5
+            made[n] = _quartered(self._part(level, pitch, left, top, wide))
         return made
 
     def _part(self, level: int, pitch: float, left: int, top: int, wide: int) -> np.ndarray:
@@ -89,6 +88,15 @@ class Views:
             while len(self._blocks) > KEPT_BLOCKS:
                 self._blocks.popitem(last=False)
         return block
+
+
+def _quartered(part: np.ndarray) -> np.ndarray:
+    """Means of OVER × OVER pixels, rounded half up; uint8 in and out. Sums of slices are several times faster than NumPy's mean over two axes."""
+    total = np.zeros((part.shape[0] // OVER, part.shape[1] // OVER, 3), np.uint16)
+    for row in range(OVER):
+        for column in range(OVER):
+            total += part[row::OVER, column::OVER]
+    return ((total + OVER * OVER // 2) // (OVER * OVER)).astype(np.uint8)
 
 
 def in_order(xy: np.ndarray, step: float) -> np.ndarray:

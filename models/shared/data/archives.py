@@ -32,6 +32,8 @@ class Limits:
     members: int = 10_000
     file_bytes: int = 32 << 20
     total_bytes: int = 1 << 30
+    packed: tuple[str, ...] = ()
+    """Endings of packed single files that are taken all the same, such as ".tsv.gz"; whoever reads them unpacks them within a limit."""
     directory_bytes: int = 4 << 20
     """Of a zip's table of contents, looked at before Python reads it: a small file may hold millions of names."""
 
@@ -82,7 +84,7 @@ def _of_folder(folder: Path, limits: Limits) -> list[Member]:
 def _of_zip(archive: zipfile.ZipFile, name: str, limits: Limits) -> list[Member]:
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     for entry in entries:
-        _check_entry(name, entry)
+        _check_entry(name, entry, limits)
     entries = [entry for entry in entries if not any(_hidden(part) for part in entry.filename.split("/"))]
     _check_sizes(name, [(entry.filename, entry.file_size) for entry in entries], limits)
     ordered = sorted(entries, key=lambda entry: entry.filename)
@@ -103,7 +105,7 @@ def _check_directory(path: Path, limits: Limits) -> None:
         raise DataDamaged(f"{path.name} lists far more files than the {limits.members:,} allowed. Use a smaller zip.")
 
 
-def _check_entry(archive_name: str, entry: zipfile.ZipInfo) -> None:
+def _check_entry(archive_name: str, entry: zipfile.ZipInfo, limits: Limits) -> None:
     path = PurePosixPath(entry.filename)
     if (
         path.is_absolute()
@@ -119,7 +121,7 @@ def _check_entry(archive_name: str, entry: zipfile.ZipInfo) -> None:
         raise DataDamaged(f"{archive_name} is protected by a password. Make the zip again without one.")
     if stat.S_ISLNK(entry.external_attr >> 16):
         raise DataDamaged(f"{archive_name} holds {entry.filename!r}, a link to another file. Pack the files themselves.")
-    if path.suffix.lower() in ARCHIVES:
+    if path.suffix.lower() in ARCHIVES and not entry.filename.lower().endswith(limits.packed or ("\0",)):
         raise DataDamaged(
             f"{archive_name} holds {entry.filename!r}, an archive inside the archive. Unpack it first, then pack the folders themselves."
         )

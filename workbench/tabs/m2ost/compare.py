@@ -21,6 +21,7 @@ SIDE = 18
 """Spots a side of the compared field."""
 FIRST = ("full", "level0", "level2", "no_ctmm")
 PICTURE_PX = 420
+LEAST = 6
 WAITING = "Opens with the part of the slide that the Explore drawer shows."
 
 
@@ -77,6 +78,9 @@ def compared(desk: Desk, request: Any, arms: list[str], gene: str | None, value:
     xy = np.stack(
         np.meshgrid(left + (np.arange(columns) + 0.5) * width / columns, top + (np.arange(rows) + 0.5) * height / rows), -1
     ).reshape(-1, 2)
+    xy = xy[on_tissue := _on_tissue(source, xy)]
+    if len(xy) < LEAST:
+        raise ValueError("Hardly any tissue is in sight in Explore; move the slide there until there is some.")
     grid = SpotGrid(xy.astype(np.float32), 55.0 / facts.mpp, facts.mpp)
     found: dict[str, np.ndarray] = {}
     predictor = None
@@ -94,7 +98,11 @@ def compared(desk: Desk, request: Any, arms: list[str], gene: str | None, value:
     if truth is not None:
         maps = {"Planted truth": truth[:, place]} | maps
     heats = [
-        Heat(title, np.clip(one - low, 0, high - low).reshape(rows, columns), _note(title, one, None if truth is None else truth[:, place]))
+        Heat(
+            title,
+            _spread_out(np.clip(one - low, 0, high - low), on_tissue).reshape(rows, columns),
+            _note(title, one, None if truth is None else truth[:, place]),
+        )
         for title, one in maps.items()
     ]
     picture = source.read(left, top, width, height, out=(PICTURE_PX, max(1, round(PICTURE_PX * height / width))))
@@ -107,6 +115,22 @@ def compared(desk: Desk, request: Any, arms: list[str], gene: str | None, value:
         ),
         _table(found, truth, names),
     ]
+
+
+def _on_tissue(source: Any, xy: np.ndarray) -> np.ndarray:
+    """(N,) bool: which places lie on tissue; a network answers on bare glass as well, but the answer means nothing."""
+    from models.m2ost.grid import tissue_mask
+
+    mask, scale = tissue_mask(source)
+    rows, columns = (np.minimum((xy[:, axis] / scale).astype(int), mask.shape[1 - axis] - 1) for axis in (1, 0))
+    return mask[rows, columns]
+
+
+def _spread_out(values: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Values at their places of the whole field, 0 elsewhere."""
+    made = np.zeros(len(where), np.float32)
+    made[where] = values
+    return made
 
 
 def _truth(facts: Any, xy: np.ndarray) -> np.ndarray | None:

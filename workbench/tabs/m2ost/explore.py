@@ -196,7 +196,7 @@ def looked_into(desk: Desk, request: Any, asked: Asked, spot: Spot) -> list[Any]
     place = (
         f"Spot {spot.index + 1:,} of {spot.count:,}, at x {spot.x * mpp / 1000:.3f} mm, y {spot.y * mpp / 1000:.3f} mm. {predictor.title}."
     )
-    boxes = [[*box, VIEWS[level]] for box, level in zip(found.boxes, predictor.levels, strict=True)]
+    boxes = [[*map(float, box), VIEWS[level]] for box, level in zip(found.boxes, predictor.levels, strict=True)]
     measured = np.array(spot.measured) if len(spot.measured) == len(predictor.genes) else None
     return [
         gr.HTML(boxes=boxes, said=""),

@@ -11,7 +11,7 @@ from models.shared.data.spatial.record import Expression, SpatialRefused
 
 PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".svs", ".ndpi")
 _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt")
-_LIMITS = Limits(members=2_000, file_bytes=768 << 20, total_bytes=2 << 30)
+_LIMITS = Limits(members=2_000, file_bytes=768 << 20, total_bytes=2 << 30, packed=(".tsv.gz", ".csv.gz", ".mtx.gz"))
 WANTED = "an h5ad file, or a zip with a Visium folder, with counts and a selection of the older arrays, or with two tables: counts (one row a spot) and places (x, y)"
 
 
