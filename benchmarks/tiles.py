@@ -116,13 +116,14 @@ def serve_deepzoom(slide_path: str, port: int) -> None:
 def serve_app(kind: str) -> None:
     """This app as it is served; for the kinds that decode, slides are examined so that every tile is packed anew."""
     if kind != "passthrough":
-        from workbench.slides import examined
+        from workbench.slides import examined, limits
 
         examined.probe = partial(examined.probe, native=False)
+        limits.ENCODED_BYTES = 0  # the other server keeps no packed tiles either
     if kind == "painted":
         from models.shared.slides import by_openslide
 
-        by_openslide.jpeg_levels = lambda *_: None
+        by_openslide.tile_levels = lambda *_: None
     from workbench.server import serve
     from workbench.settings import settings
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from models.shared.slides.by_tifffile import jpeg_levels
+from models.shared.slides.by_tifffile import tile_levels
 from models.shared.slides.fingerprints import fingerprint
 from models.shared.slides.segments import SegmentReader
 from models.shared.slides.source import Level, PyramidSource, SlideRefused
@@ -45,7 +45,7 @@ def vendor_of(path: Path) -> str | None:
 class OpenSlideSource(PyramidSource):
     """A slide in OpenSlide's hands. After an error it can not be read any more: OpenSlide keeps a handle's first error for good.
 
-    Where all levels are plain JPEG tiles of a TIFF (Aperio and others), OpenSlide finds them and says what they are, and the tiles are decoded here: the
+    Where all levels are plain tiles of a TIFF (Aperio and others), OpenSlide finds them and says what they are, and the tiles are decoded here: the
     same pixels in a third of the time, as they need not be painted on a canvas, and without its interpolation where a level's scale is no whole number.
     """
 
@@ -82,7 +82,7 @@ class OpenSlideSource(PyramidSource):
             for n, ((width, height), scale) in enumerate(zip(sizes, scales, strict=True))
         )
         self._path, self._quick = path, quick
-        pages = jpeg_levels(path, self.levels) if self.vendor in _PLAIN else None
+        pages = tile_levels(path, self.levels) if self.vendor in _PLAIN else None
         self._tiles = SegmentReader(path, pages) if pages else None
 
     def _identify(self) -> str:

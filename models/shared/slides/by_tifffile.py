@@ -20,6 +20,7 @@ from models.shared.slides.source import Level, PixelSource, PyramidSource, Slide
 MAX_SEGMENT_PIXELS = 1 << 26
 """Of one tile or strip of a picture that is read in pieces: all of it is decoded for any pixel in it."""
 MAX_PAGES = 256
+_CLEAR = (*JPEG, 1, 5, 8, 32773, 32946)  # JPEG and what loses nothing; of JPEG 2000 each maker has its own reading of the colours
 
 
 def open_tiff(path: Path) -> PyramidSource:
@@ -95,14 +96,14 @@ def below(tiff: Any, page: Any) -> list[Any]:
     return pages
 
 
-def jpeg_levels(path: Path, levels: tuple[Level, ...]) -> list[Page] | None:
-    """The pages that hold exactly these levels, when all of them are whole sets of colour JPEG tiles; else None."""
+def tile_levels(path: Path, levels: tuple[Level, ...]) -> list[Page] | None:
+    """The pages that hold exactly these levels, when all of them are whole sets of 8-bit tiles in a coding with one meaning; else None."""
     import tifffile
 
     try:
         with tifffile.TiffFile(path, is_ome=False) as tiff:
             tops = [page for page, _ in zip(tiff.pages, range(MAX_PAGES), strict=False)]
-            tiled = [page for top in tops for page in (top, *below(tiff, top)) if page.is_tiled and int(page.compression) in JPEG]
+            tiled = [page for top in tops for page in (top, *below(tiff, top)) if page.is_tiled and int(page.compression) in _CLEAR]
             found = []
             for level in levels:
                 one = next(
@@ -113,7 +114,7 @@ def jpeg_levels(path: Path, levels: tuple[Level, ...]) -> list[Page] | None:
                 found.append(page_of(one))
     except Exception:  # noqa: BLE001 - whatever is odd about it, OpenSlide reads it then
         return None
-    return None if any(page.is_sparse or page.planes > 1 for page in found) else found
+    return None if any(page.is_sparse or page.planes > 1 or page.alpha for page in found) else found
 
 
 def _is_copy(page: Any, first: Any) -> bool:

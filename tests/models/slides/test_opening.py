@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from models.shared.slides import PixelSource, SlideRefused, open_source
+from models.shared.slides import PixelSource, SlideRefused, by_openslide, open_source
 from models.shared.slides import fingerprints as fingerprints_module
 from models.shared.slides.by_openslide import OpenSlideSource
 from models.shared.slides.by_tifffile import TiffSource
@@ -60,7 +60,20 @@ def test_the_real_svs(svs):
         assert source.fingerprint == open_source(svs).fingerprint
 
 
-def test_codings_that_are_no_jpeg_go_through_openslide(tmp_path, picture, write_pyramid):
+@pytest.mark.parametrize("coding", ["lzw", "zlib", "packbits", None, "predictor"])
+def test_codings_that_lose_nothing_are_read_as_they_are(tmp_path, picture, write_pyramid, coding):
+    levels = [picture(600, 500), picture(300, 250)]
+    options = {"compression": "lzw", "predictor": True} if coding == "predictor" else {"compression": coding}
+    path = write_pyramid(tmp_path / "p.tif", levels, **options)
+    with open_source(path) as source:
+        assert source._tiles is not None
+        assert np.array_equal(source.read(10, 20, 300, 200), levels[0][20:220, 10:310])
+        assert np.array_equal(source.read(20, 40, 400, 400, out=(200, 200)), levels[1][20:220, 10:210])
+        assert np.array_equal(source.region(1, 30, 40, 100, 100), painted(path, 1, 30, 40, 100, 100))
+
+
+def test_what_is_left_to_openslide_reads_the_same(tmp_path, picture, write_pyramid, monkeypatch):
+    monkeypatch.setattr(by_openslide, "tile_levels", lambda *_: None)
     levels = [picture(600, 500), picture(300, 250)]
     path = write_pyramid(tmp_path / "p.tif", levels, compression="lzw")
     with open_source(path) as source:
@@ -68,6 +81,7 @@ def test_codings_that_are_no_jpeg_go_through_openslide(tmp_path, picture, write_
         assert source._tiles is None
         assert np.array_equal(source.read(10, 20, 300, 200), levels[0][20:220, 10:310])
         assert np.array_equal(source.read(20, 40, 400, 400, out=(200, 200)), levels[1][20:220, 10:210])
+        source.read(0, 0, 4, 4)[:] = 0  # a copy of one's own
 
 
 def test_strips_planes_palette_and_grey_are_read_as_rgb(tmp_path, picture):
