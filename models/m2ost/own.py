@@ -94,12 +94,13 @@ def train_own(config: Mapping[str, Any], inbox: Inbox) -> Iterator[dict]:
     mean = train.y.mean(0)
     card = Card(
         method="m2ost",
-        title=str(config.get("title") or "Own section"),
+        title=str(config.get("title") or "Own section").removeprefix("Yours: "),
         config={
             "arm": arm,
             "genes": list(genes),
             "mean": [round(float(value), 5) for value in mean],
             "scores": [round(float(value), 4) for value in found.by_gene],
+            "ranges": np.percentile(train.y, [2, 98], axis=0).T.round(2).tolist(),
         },
         datasets=(
             DatasetUse(
@@ -129,7 +130,7 @@ def train_own(config: Mapping[str, Any], inbox: Inbox) -> Iterator[dict]:
         genes=np.array(genes),
         values=section.y,
         xy=section.xy,
-        diameter=float(table.diameter_px or 0.0),
+        diameter=float(table.diameter_px or real.SPOT_UM / (config.get("mpp") or table.mpp or 1.0)),
         mpp=float(config.get("mpp") or table.mpp or 0.0),
     )
     names = {

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 GENES = 250
 SCHEDULE = Schedule(epochs=40, batch=32, lr=1e-3, weight_decay=0.05)
+SPOT_UM = 55.0
+"""Diameter of a spot where the table does not tell."""
 TOP = 50
 """Genes whose correlation is also averaged by themselves: those it predicts best."""
 VARIANTS = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -11,7 +12,7 @@ import gradio as gr
 
 from models.m2ost.arms import ARMS
 from workbench.context import Context
-from workbench.jobs import JobNotFound
+from workbench.jobs import Job, JobNotFound
 from workbench.parts.slide_viewer import read as read_view
 from workbench.tabs.m2ost.names import OWN
 from workbench.visitors import visitor_of
@@ -67,30 +68,37 @@ class Desk:
             str(slide), str(network or "full"), tuple(sorted(int(level) for level in levels)), float(pitch), bool(flips), bool(truth)
         )
 
-    def weights(self, request: Any, network: str) -> str | None:
-        """Where the weights of a training of the visitor's own lie; None for a shipped network. ValueError when they are gone."""
+    def own(self, request: Any, network: str) -> tuple[Job, dict[str, Path]] | None:
+        """A training of the visitor's own with its files; None for a shipped network. ValueError when it is gone."""
         if not network.startswith(OWN):
             return None
         try:
             job = self.context.own_job(network.removeprefix(OWN), request)
-            return str(self.context.jobs.result(job.id)["weights.safetensors"])
-        except (JobNotFound, KeyError):
-            raise ValueError("This training is not kept any more; choose another network.") from None
+            files = self.context.jobs.result(job.id)
+        except JobNotFound:
+            files = {}
+        if job_is_gone(files):
+            raise ValueError("This training is not kept any more; choose another network.")
+        return job, files
 
     def config(self, request: Any, asked: Asked, window: Sequence[int] | None) -> dict[str, Any]:
         """The configuration of the job that predicts the slide. ValueError with a sentence."""
-        facts, weights = self.context.slides.get(request, asked.slide), self.weights(request, asked.network)
-        arm = "full" if weights else asked.network
-        if not weights and arm not in ARMS:
+        facts, mine = self.context.slides.get(request, asked.slide), self.own(request, asked.network)
+        path = str(self.context.slides.path(request, asked.slide))
+        arm = str(mine[0].config.get("arm", "full")) if mine else asked.network
+        if arm not in ARMS:
             raise ValueError("There is no such network; choose one from the list.")
-        levels = ARMS[arm].levels if not weights else (0, 1, 2)
-        on = [level for level in levels if level in asked.levels]
+        on = [level for level in ARMS[arm].levels if level in asked.levels]
         if not on:
             raise ValueError("The network you chose does not take the views you ticked; tick another one.")
-        truth = EXAMPLE_TRUTH if asked.truth and not weights and is_example(facts) else None
+        table = None
+        if asked.truth and mine and mine[0].config.get("picture") == path:
+            table = str(mine[1]["measured.npz"])
+        elif asked.truth and not mine and is_example(facts):
+            table = EXAMPLE_TRUTH
         return {
-            "path": str(self.context.slides.path(request, asked.slide)), "mpp": facts.mpp, "arm": arm, "weights": weights, "levels": on, "pitch_um": asked.pitch_um,
-            "flips": asked.flips, "window": list(window) if window else None, "cache": str(self.context.settings.home / "predictions"), "table": truth,
+            "path": path, "mpp": facts.mpp, "arm": arm, "weights": str(mine[1]["weights.safetensors"]) if mine else None, "levels": on, "pitch_um": asked.pitch_um,
+            "flips": asked.flips, "window": list(window) if window else None, "cache": str(self.context.settings.home / "predictions"), "table": table,
         }  # fmt: skip
 
     def network_and_slide(self, request: Any, asked: Asked) -> tuple[Predictor, SlideSource, float]:
@@ -108,8 +116,13 @@ class Desk:
         made = [(arm.title, arm.id) for arm in ARMS.values()]
         for job in self.context.jobs.list(visitor_of(request)):
             if job.work == OWN_WORK and job.over and "weights.safetensors" in self.context.jobs.result(job.id):
-                made.append((f"Yours: {job.title}", f"{OWN}{job.id}"))
+                made.append((f"Your training: {job.title}", f"{OWN}{job.id}"))
         return made
+
+
+def job_is_gone(files: dict[str, Path]) -> bool:
+    """Whether a training left nothing that can be used."""
+    return not {"weights.safetensors", "measured.npz"} <= files.keys()
 
 
 def is_example(facts: Any) -> bool:

@@ -68,7 +68,11 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
             False, label="Mean over 8 flips and turns, with its spread (8 × as long)", elem_id="m2ost_flips", container=False, min_width=300
         )
         truth = gr.Checkbox(
-            True, label="On the example: at the spots whose planted truth is known", elem_id="m2ost_truth", container=False, min_width=300
+            True,
+            label="At the spots whose measured or planted values are known, where there are some",
+            elem_id="m2ost_truth",
+            container=False,
+            min_width=300,
         )
         going = gr.Checkbox(False, label="Go on when I close this page", elem_id="m2ost_keep", container=False, min_width=230)
     html.show(f"<p class='lb-hint'>{html.text(COLOUR_NOTE)} Keys , and . go from gene to gene.</p>")

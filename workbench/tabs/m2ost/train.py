@@ -41,7 +41,7 @@ def _own(context: Context, site: gr.Blocks, desk: Desk) -> None:
     with gr.Row(elem_classes="lb-controls"):
         upload = gr.UploadButton("Choose your table", file_types=[".h5ad", ".zip"], elem_id="m2ost_table")
         facts = html.show("", elem_id="m2ost_table_facts")
-    path = gr.State("")
+    path = gr.State(None)
     with gr.Row():
         arm = gr.Dropdown([(one.title, one.id) for one in ARMS.values()], value="full", label="Network", elem_id="m2ost_own_arm", scale=2)
         genes = gr.Slider(
@@ -64,7 +64,7 @@ def _own(context: Context, site: gr.Blocks, desk: Desk) -> None:
     controls = job_controls("m2ost_own", start_label="Start the training")
     board = training_board(elem_id="m2ost_own_board", done=DONE)
 
-    def look(file: str | None) -> tuple[str, str]:
+    def look(file: str | None) -> tuple[str, dict[str, Any] | None]:
         from models.shared.data.spatial import read_upload
 
         try:
@@ -72,13 +72,13 @@ def _own(context: Context, site: gr.Blocks, desk: Desk) -> None:
         except ValueError as refused:
             return (
                 f"<p class='lb-hint' role='alert'><span class='lb-bad'>Not taken:</span> {html.text(str(refused))} All other settings are as they were.</p>",
-                "",
+                None,
             )
         scale = f", {table.mpp:.3g} µm a pixel by the table" if table.mpp else ""
         notes = " ".join(table.notes)
         return (
             f"<p class='lb-hint' role='status'><span class='lb-good'>{html.text(Path(file).name)}:</span> {table.spots:,} spots, {len(table.genes):,} genes{scale}. {html.text(notes)}</p>",
-            file,
+            {"path": file, "mpp": table.mpp},
         )
 
     upload.upload(look, upload, [facts, path], concurrency_limit=1, show_progress="minimal", api_visibility="private")
@@ -88,14 +88,16 @@ def _own(context: Context, site: gr.Blocks, desk: Desk) -> None:
     ) -> dict[str, Any]:
         if not table:
             raise ValueError(MISSING)
-        if not Path(table).is_file():
+        if not Path(table["path"]).is_file():
             raise ValueError(GONE)
         if not slide:
             raise ValueError("Open the section's picture as the slide in Explore first.")
         found = context.slides.get(request, slide)
+        if not found.mpp and table["mpp"]:
+            found = context.slides.set_mpp(request, slide, float(table["mpp"]))  # the array's own pitch tells what the picture does not
         return {
-            "table": table, "picture": str(context.slides.path(request, slide)), "mpp": found.mpp, "arm": arm, "genes": int(genes), "epochs": int(epochs), "start": start,
-            "seed": int(seed or 0), "title": found.title,
+            "table": table["path"], "picture": str(context.slides.path(request, slide)), "mpp": found.mpp, "arm": arm, "genes": int(genes), "epochs": int(epochs), "start": start,
+            "seed": int(seed or 0), "title": found.title.removeprefix("Yours: "),
         }  # fmt: skip
 
     inputs = [path, desk.slide, arm, genes, epochs, start, seed]
@@ -109,10 +111,15 @@ def _own(context: Context, site: gr.Blocks, desk: Desk) -> None:
         with_request=True,
     )
 
-    def mine(request: gr.Request, chosen: str) -> gr.Dropdown:
-        return gr.Dropdown(choices=desk.networks(request), value=chosen)
+    def mine(request: gr.Request, chosen: str, slide: str) -> list[Any]:
+        """The list of networks, and the slide once more: its scale may have come with the table."""
+        try:
+            found = gr.HTML(slide=context.slides.get(request, slide).as_dict(), said="")
+        except ValueError:
+            found = gr.skip()
+        return [gr.Dropdown(choices=desk.networks(request), value=chosen), found]
 
-    board.ended(mine, desk.network, desk.network, **QUICK)
+    board.ended(mine, [desk.network, desk.slide], [desk.network, desk.viewer], **QUICK)
     site.load(controls.find_again(context, board, OWN_WORK), None, [board, controls.job], **QUICK)
 
 
