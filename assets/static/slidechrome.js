@@ -8,14 +8,14 @@
     rectangle: "M3.5 5h13v10h-13z", polygon: "M5 16 3.5 7.5 10 3l6.5 4L14 15z", edit: "M4 4h4v4H4zM12 12h4v4h-4zM6 8v6h6M8 6h6v6",
     left: "M6.2 6.6A5.5 5.5 0 1 1 4.6 11M6.5 2.8v4h-4", right: "M13.8 6.6A5.5 5.5 0 1 0 15.4 11M13.5 2.8v4h4",
     overview: "M3 4h14v12H3zM10.5 5.5h5v4h-5z", full: "M3 8V3h5M12 3h5v5M17 12v5h-5M8 17H3v-5", link: "M8.5 11.5a3 3 0 0 0 4.2 0l2.8-2.8a3 3 0 0 0-4.2-4.2L10 5.8M11.5 8.5a3 3 0 0 0-4.2 0l-2.8 2.8a3 3 0 0 0 4.2 4.2l1.3-1.3",
-    picture: "M3 4h14v12H3zM3.5 14l4-4.5 3 3 2.5-2.5 3.5 4M12.5 7.5h.01", help: "M7.5 7.6a2.6 2.6 0 1 1 3.6 2.4c-.7.3-1.1.8-1.1 1.7M10 14.8v.1", plus: "M10 4.5v11M4.5 10h11", minus: "M4.5 10h11", fit: "M3 7V3h4M13 3h4v4M17 13v4h-4M7 17H3v-4M7 7h6v6H7z",
+    picture: "M3 4h14v12H3zM3.5 14l4-4.5 3 3 2.5-2.5 3.5 4M12.5 7.5h.01", help: "M7.5 7.6a2.6 2.6 0 1 1 3.6 2.4c-.7.3-1.1.8-1.1 1.7M10 14.8v.1", plus: "M10 4.5v11M4.5 10h11", minus: "M4.5 10h11",
   };
   const icon = (name) => { const svg = document.createElementNS(NS, "svg"), path = document.createElementNS(NS, "path"); for (const [k, v] of Object.entries({ viewBox: "0 0 20 20", width: 18, height: 18, fill: "none", stroke: "currentColor", "stroke-width": 1.6, "stroke-linecap": "round", "stroke-linejoin": "round", "aria-hidden": "true" })) svg.setAttribute(k, v); path.setAttribute("d", ICONS[name]); svg.append(path); return svg; };
   const TOOLS = [["hand", "Move", "Move the slide; click a spot (H)"], ["rectangle", "Rectangle", "Draw a rectangle (B)"], ["polygon", "Polygon", "Draw a polygon (P)"], ["edit", "Edit", "Change regions (E)"]];
   const KEYS = [
     ["Arrows", "move; with Shift half a screen"], ["+ and −, wheel, pinch", "zoom"], ["0", "whole slide"], ["R, Shift + R", "turn by 90°, back"], ["[ and ]", "turn by 5°"],
     ["F", "full screen"], ["N", "overview on or off"], ["H, B, P, E", "move, rectangle, polygon, edit"], ["Enter", "set a corner at the cross"], ["Space + drag", "move while drawing"],
-    ["V", "region of what is in view"], [", and .", "previous, next corner of the chosen region"], ["Delete", "remove corner or region"], ["Z, Y", "take back, do again"], ["Escape", "give up, leave"], ["?", "this help"],
+    ["V", "region of what is in view"], ["C, Shift + C", "next, previous corner of the chosen region"], ["Delete", "remove corner or region"], ["Z, Y", "take back, do again"], ["Escape", "give up, leave"], ["?", "this help"],
   ];
 
   /* act: {tool(name), jump(m|"fit"), zoom(factor), turn(degrees), turnTo(degrees), overview(), full(), link(), picture(), mpp(µm), retry()} */
@@ -36,12 +36,20 @@
       el("div", { class: "lb-slide-more" }, overview, full, tipped("link", "Copy a link to this view", () => act.link()), tipped("picture", "Save this view as PNG", () => act.picture()), help));
 
     const osd = el("div", { class: "lb-slide-osd" }), state = el("div", { class: "lb-slide-state", role: "status", hidden: true }, el("p", {}), el("button", { type: "button", class: "lb-small", hidden: true }, "Try again"));
-    const zoom = el("div", { class: "lb-slide-zoom" }, tipped("plus", "Zoom in (+)", () => act.zoom(1.6)), tipped("minus", "Zoom out (−)", () => act.zoom(1 / 1.6)), tipped("fit", "Whole slide (0)", () => act.jump("fit")));
+    const zoom = el("div", { class: "lb-slide-zoom" }, tipped("plus", "Zoom in (+)", () => act.zoom(1.6)), tipped("minus", "Zoom out (−)", () => act.zoom(1 / 1.6)));
     const length = el("span", {}), rule = el("i", {}), magnified = el("b", {}), scale = el("div", { class: "lb-slide-scale", hidden: true }, el("div", {}, length, rule), magnified);
     const corner = el("div", { class: "lb-slide-corner" }), boxes = el("ul", { class: "lb-slide-boxes", hidden: true, "aria-label": "Fields on the slide" }); corner.append(boxes);
-    const sheet = el("div", { class: "lb-slide-help", role: "dialog", "aria-label": "Keys and gestures", tabindex: "-1", hidden: true }, el("h4", {}, "Keys and gestures"), el("p", {}, "Keys work once the slide has the focus: click it, or reach it with Tab."), el("dl", {}, ...KEYS.flatMap(([k, t]) => [el("dt", {}, k), el("dd", {}, t)])));
+    const keys = el("dl", {}), addKey = (k, t) => keys.append(el("dt", {}, k), el("dd", {}, t)); KEYS.forEach(([k, t]) => addKey(k, t));
+    const sheet = el("div", { class: "lb-slide-help", role: "dialog", "aria-label": "Keys and gestures", tabindex: "-1", hidden: true }, el("h4", {}, "Keys and gestures"), el("p", {}, "Keys work once the slide has the focus: click it, or reach it with Tab."), keys);
     const closer = el("button", { type: "button", class: "lb-small" }, "Close"); closer.onclick = () => showHelp(false); sheet.append(closer);
-    const showHelp = (on) => { if (sheet.hidden === !on) return; const within = sheet.contains(document.activeElement); sheet.hidden = !on; help.setAttribute("aria-expanded", String(on)); if (on) sheet.focus({ preventScroll: true }); else if (within) help.focus({ preventScroll: true }); };
+    let before = null; // where the focus goes back to
+    const showHelp = (on) => {
+      if (sheet.hidden === !on) return;
+      const within = sheet.contains(document.activeElement);
+      if (on) before = root.contains(document.activeElement) ? document.activeElement : help;
+      sheet.hidden = !on; help.setAttribute("aria-expanded", String(on));
+      if (on) sheet.focus({ preventScroll: true }); else if (within) before.focus({ preventScroll: true });
+    };
     sheet.onkeydown = (e) => { if (e.key === "Escape") { e.stopPropagation(); showHelp(false); } };
     const stage = el("div", { class: "lb-slide-stage" }, osd, zoom, scale, corner, state, sheet);
 
@@ -56,7 +64,7 @@
     element.replaceChildren(root);
 
     return {
-      root, stage, osd, panel, under, regions, corner, showHelp,
+      root, stage, osd, panel, under, regions, corner, showHelp, addKey,
       helpOpen: () => !sheet.hidden,
       enable(on) { bar.querySelectorAll("button, input").forEach((b) => { if (b !== help) b.disabled = !on; }); zoom.hidden = scale.hidden = !on; fold.hidden = !on; },
       tool: (name) => tools.forEach((b) => b.setAttribute("aria-pressed", String(b.dataset.tool === name))),

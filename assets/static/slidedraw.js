@@ -6,7 +6,7 @@
   const HINTS = {
     hand: "", rectangle: "Drag a rectangle. By keyboard: move the slide until the cross is at a corner, press Enter, go on to the opposite corner, Enter again. Escape gives up.",
     polygon: "Click corner after corner; the first corner, a double-click or Enter closes the shape. Dragging still moves the slide. By keyboard, Enter sets a corner at the cross, Shift + Enter closes.",
-    edit: "Click a region to choose it; drag its corners, the small dots between them, or its inside. By keyboard: comma and full stop choose a corner, arrows move it (or the whole), Delete removes it.",
+    edit: "Click a region to choose it; drag its corners, the small dots between them, or its inside. By keyboard: C chooses a corner, arrows move it (or the whole), Delete removes it.",
   };
   const near = (p, q, d) => Math.hypot(p[0] - q[0], p[1] - q[1]) <= d;
 
@@ -14,9 +14,9 @@
     const { viewer, stage } = view, canvas = viewer.canvas;
     const bar = el("div", { class: "lb-slide-drawbar", hidden: true }), said = el("span", {});
     const button = (text, act) => { const b = el("button", { type: "button", class: "lb-small" }, text); b.onclick = act; return b; };
-    const done = button("Finish", () => close()), back = button("Remove last corner", () => pop()), stop = button("Cancel", () => cancel());
-    bar.append(said, done, back, stop); stage.append(bar);
-    let tool = "hand", points = [], pointer = null, gesture = null, cross = false, corner = null, preview = null, space = false, reach = CLOSE, pressed = null;
+    const done = button("Finish", () => close()), back = button("Back", () => pop()), stop = button("Cancel", () => cancel());
+    back.title = "Remove the last corner"; back.setAttribute("aria-label", "Back: remove the last corner"); bar.append(said, done, back, stop); stage.append(bar);
+    let tool = "hand", points = [], pointer = null, gesture = null, cross = false, corner = null, preview = null, space = false, reach = CLOSE, pressed = null, taken = false;
 
     const layer = view.addLayer({ name: "regions", order: 80, draw: (ctx, v) => paint(ctx, v), legend: (ctx, at) => legend(ctx, at) });
     const slideAt = (p) => { const v = view.v(); return v && v.toSlide(p.x, p.y); };
@@ -108,7 +108,7 @@
     /* ---- OpenSeadragon's gestures ---- */
     const spot = (e) => [e.position.x, e.position.y];
     viewer.addHandler("canvas-press", (e) => {
-      cross = false; reach = e.pointerType === "touch" ? TOUCH : CLOSE; pressed = spot(e);
+      cross = false; taken = false; reach = e.pointerType === "touch" ? TOUCH : CLOSE; pressed = spot(e);
       if (space || gesture || !view.slide) return;
       if (tool === "rectangle" && !view.full()) gesture = { kind: "box", from: slideAt(e.position) };
       if (tool === "edit") gesture = grab(spot(e));
@@ -116,11 +116,11 @@
     });
     viewer.addHandler("canvas-drag", (e) => {
       if (!gesture) return;
-      e.preventDefaultAction = true;
+      e.preventDefaultAction = taken = true;
       const at = slideAt(e.position); if (!at) return;
       if (gesture.kind === "box") { gesture.to = at; layer.redraw(); } else pull(at);
     });
-    viewer.addHandler("canvas-drag-end", (e) => { if (gesture) e.preventDefaultAction = true; });
+    viewer.addHandler("canvas-drag-end", (e) => { if (taken) e.preventDefaultAction = true; }); // or the slide would be flicked on
     viewer.addHandler("canvas-release", () => {
       if (!gesture) return;
       if (gesture.kind === "box") { const { from, to } = gesture; gesture = null; if (to) rectangle(from, to); else update(); return; }
@@ -136,11 +136,11 @@
       if (tool === "edit") { const f = under(spot(e)); if (f !== store.chosen) { corner = null; store.choose(f && f.id); } if (f) view.say(`${f.properties.name}: ${S.areaText(S.area(f), view.mpp)}.`); }
     });
     viewer.addHandler("canvas-double-click", (e) => { if (tool === "polygon" && points.length > 2) { e.preventDefaultAction = true; close(); } });
-    stage.addEventListener("pointermove", (e) => { const r = stage.getBoundingClientRect(); pointer = [e.clientX - r.left, e.clientY - r.top]; if (points.length || tool === "edit") { if (points.length) layer.redraw(); if (tool === "edit" && !gesture) stage.dataset.over = overWhat(); } });
+    stage.addEventListener("pointermove", (e) => { const r = canvas.getBoundingClientRect(); pointer = [e.clientX - r.left, e.clientY - r.top]; if (points.length || tool === "edit") { if (points.length) layer.redraw(); if (tool === "edit" && !gesture) stage.dataset.over = overWhat(); } });
     const overWhat = () => { const was = corner, held = grab(pointer); corner = was; return held ? held.kind : under(pointer) ? "region" : ""; };
 
     /* ---- keys: true where one was taken ---- */
-    const KEYS = { ",": () => turn(-1), ".": () => turn(1), Delete: drop, Backspace: () => (points.length ? pop() : drop()) };
+    const KEYS = { c: () => turn(1), C: () => turn(-1), Delete: drop, Backspace: () => (points.length ? pop() : drop()) };
     const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const key = (e) => {
       if (e.key === "Escape" && (busy() || corner || tool !== "hand")) { cancel(); return true; }

@@ -13,7 +13,7 @@
     if (!det) return null;
     const toScreen = (x, y) => [a * x + c * y + o.x, b * x + d * y + o.y];
     const toSlide = (px, py) => [(d * (px - o.x) - c * (py - o.y)) / det, (a * (py - o.y) - b * (px - o.x)) / det];
-    const width = stage.clientWidth, height = stage.clientHeight;
+    const { x: width, y: height } = view.viewer.viewport.getContainerSize(); // as OpenSeadragon takes it to be, which follows the page a frame later
     const corners = [toSlide(0, 0), toSlide(width, 0), toSlide(width, height), toSlide(0, height)], xs = corners.map((p) => p[0]), ys = corners.map((p) => p[1]);
     const x = Math.max(0, Math.min(...xs)), y = Math.max(0, Math.min(...ys));
     const rect = { x, y, width: Math.max(0, Math.min(W, Math.max(...xs)) - x), height: Math.max(0, Math.min(H, Math.max(...ys)) - y) };

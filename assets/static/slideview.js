@@ -23,11 +23,13 @@
                            "mpp" µm or null · "extra" {gene} when the address names another one
      regions               GeoJSON features (QuPath's dialect), level-0 px: Polygon or MultiPolygon, properties {objectType, name, classification {name, color}}
      extra                 {gene} as the address said;  tell({gene}) puts it into the address and the component's value
+     addKey(key, text, f)  a key of its own while the slide has the focus (lower case; taken: arrows + - 0 r [ ] f n h b p e v z y c Enter Delete Escape space ?), told in the help
+     corner                an element in the lower right of the slide for legends (no pointer events)
      flyTo({x, y, width})  centre and width in level-0 px;  say(sentence) in the line under the slide */
 (() => {
   "use strict";
   const L = window.Lightbox, S = (L.slide = L.slide || {}), el = L.el;
-  const REST_MS = 300, CACHE_BYTES = 192e6, MOST_PIXELS = 4, ASKED_MS = 8000, BOX_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#B8447D", "#7A6A00"], MPP = [0.01, 100];
+  const REST_MS = 300, CACHE_BYTES = 192e6, MOST_PIXELS = 4, ASKED_MS = 8000, AHEAD = 48, BOX_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#B8447D", "#7A6A00"], MPP = [0.01, 100];
 
   /* OpenSeadragon comes with the first viewer of the page; other tabs do without it. */
   let library = null;
@@ -55,12 +57,13 @@
       say: (text, bad) => chrome.say(text, bad),
       full: () => list.full(),
       flyTo, showRegion, reveal, loaded,
+      addKey(name, text, f) { KEYMAP[name] = f; chrome.addKey(name.length === 1 ? name.toUpperCase() : name, text); },
       chooseTool(name) { draw.choose(name); chrome.tool(name); },
     };
     const layers = S.layers(view, el("div", { class: "lb-slide-layers" }));
     const store = S.regionStore(() => { if (list) { list.draw(); chrome.count(store.list.length); told(); } });
     const list = S.regionList(view, store, chrome.regions);
-    let viewer = null, draw = null, key = "", rest = 0, asked = null, lastRegions = store.list, failures = 0, checking = 0, saidScale = null, boxLayer = null, seen = true;
+    let viewer = null, draw = null, key = "", rest = 0, asked = null, lastRegions = store.list, failures = 0, checking = 0, saidScale = null, boxLayer = null, seen = true, fitted = true, held = null;
     list.draw(); chrome.enable(false);
 
     /* ---- starting ---- */
@@ -68,23 +71,25 @@
     const begin = async () => {
       chrome.state("Loading the viewer …");
       try { await load(props.osd); } catch (error) { chrome.state(`${error.message} Check the connection.`, begin); return; }
-      make(); S.announce(view); open();
+      make(); S.announce(view); open(); ask();
     };
     const phone = () => stage.clientWidth < 520;
     const make = () => {
+      /* Measured in Chromium without a GPU, panning at native resolution: the canvas drawer keeps 60 frames a second (p95 17 ms), WebGL needs 150 to 300 ms a frame; fading tiles in
+         (blendTime 0.12) costs canvas a p95 of 50 ms; 4 tiles a frame instead of 1 fill a view four times as fast; decoding through ImageBitmap gains nothing. */
       viewer = view.viewer = window.OpenSeadragon({
-        element: chrome.osd, prefixUrl: "", showNavigationControl: false, drawer: props.drawer || ["webgl", "canvas"], imageSmoothingEnabled: true, placeholderFillStyle: "#eceaee",
+        element: chrome.osd, prefixUrl: "", showNavigationControl: false, drawer: "canvas", imageSmoothingEnabled: true, placeholderFillStyle: "#eceaee",
         showNavigator: true, navigatorPosition: "TOP_RIGHT", navigatorSizeRatio: phone() ? 0.26 : 0.18, navigatorAutoFade: false, navigatorBackground: "#eceaee", navigatorOpacity: 1, navigatorBorderColor: "transparent", navigatorDisplayRegionColor: "#c2185b",
-        minZoomImageRatio: 0.7, maxZoomPixelRatio: MOST_PIXELS, visibilityRatio: 0.25, animationTime: 0.45, springStiffness: 7, blendTime: 0.12, immediateRender: false, minScrollDeltaTime: 0, maxTilesPerFrame: 4, imageLoaderLimit: 6, timeout: 30_000, tileRetryMax: 1, tileRetryDelay: 1500,
+        minZoomImageRatio: 0.7, maxZoomPixelRatio: MOST_PIXELS, visibilityRatio: 0.25, preserveImageSizeOnResize: true, animationTime: 0.45, springStiffness: 7, blendTime: 0, immediateRender: false, minScrollDeltaTime: 0, maxTilesPerFrame: 4, imageLoaderLimit: 6, timeout: 30_000, tileRetryMax: 1, tileRetryDelay: 1500,
         gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true, flickEnabled: true, flickMomentum: 0.18, flickMinSpeed: 240 }, gestureSettingsPen: { clickToZoom: false, dblClickToZoom: true, flickEnabled: true }, gestureSettingsTouch: { dblClickDragToZoom: false, flickMomentum: 0.25 },
-        ...(props.tuning || {}),
       });
       viewer.setKeyboardNavEnabled && viewer.setKeyboardNavEnabled(false); viewer.keyboardNavEnabled = false;
       const canvas = viewer.canvas; canvas.append(layers.host); canvas.classList.add("lb-slide-canvas");
       for (const [k, v] of Object.entries({ role: "application", "aria-label": `${props.label}: no slide is open.` })) canvas.setAttribute(k, v);
       draw = S.drawing(view, store); chrome.tool("hand"); boxLayer = view.addLayer({ name: "boxes", order: 90, draw: drawBoxes, legend: boxLegend }); boxes();
+      viewer.addHandler("open", () => { const s = props.slide; if (s && `${s.id} ${s.mark}` === key && !view.slide) opened(s); }); // by then OpenSeadragon has been "home"
       viewer.addHandler("update-viewport", () => { layers.all(); frame(); });
-      viewer.addHandler("animation-finish", soon); viewer.addHandler("after-resize", () => { limits(); soon(); });
+      viewer.addHandler("animation-finish", () => { soon(); tiles(); }); viewer.addHandler("animation-start", () => { clearTimeout(idle); if (ahead) ahead.abort(); }); viewer.addHandler("after-resize", () => queueMicrotask(resized)); // OpenSeadragon itself still moves the view after this event
       viewer.addHandler("tile-load-failed", (e) => { if (e.maxReached) { failures += 1; tiles(); clearTimeout(checking); checking = setTimeout(check, 400); } });
       viewer.addHandler("canvas-scroll", wheel);
       viewer.addHandler("canvas-click", (e) => { if (e.quick && !e.preventDefaultAction && draw.tool === "hand" && view.slide) { const v = view.v(); if (v) { const [x, y] = v.toSlide(e.position.x, e.position.y); if (x >= 0 && y >= 0 && x < view.size.width && y < view.size.height) emit("click", { x, y, shift: e.shift }); } } });
@@ -95,7 +100,7 @@
     const open = () => {
       const s = props.slide;
       if (!viewer) return;
-      if (!s || !s.id || !s.levels || !s.levels.length) { if (view.slide) leave(); viewer.close(); key = ""; chrome.enable(false); empty(); ask(); return; }
+      if (!s || !s.id || !s.levels || !s.levels.length) { if (view.slide) { leave(); if (props.linked) S.link.clear(); } viewer.close(); key = ""; chrome.enable(false); empty(); return; }
       if (`${s.id} ${s.mark}` === key) { view.slide = s; scaleIs(s.mpp); return; } // only its scale or title has changed
       if (view.slide) leave();
       key = `${s.id} ${s.mark}`; root.dataset.state = "opening"; chrome.state("Opening the slide …"); failures = 0;
@@ -107,29 +112,28 @@
           getLevelScale: (l) => levels[l].w / s.width, getNumTiles: (l) => new window.OpenSeadragon.Point(levels[l].nx, levels[l].ny), getTileWidth: (l) => levels[l].tw, getTileHeight: (l) => levels[l].th,
           getTileUrl: (l, x, y) => `${base}${l}/${x}_${y}.jpeg`, hasTransparency: () => false,
         },
-        success: () => { if (mark === key) opened(s); },
         error: () => { if (mark === key) { key = ""; root.dataset.state = "failed"; chrome.state("The slide could not be opened.", open); } },
       });
     };
     const opened = (s) => {
+      const linked = props.linked ? S.link.read() : {}, saved = slides.get(s.id); // read before anything is put there
       view.slide = s; view.size = { width: s.width, height: s.height }; saidScale = null; root.dataset.state = "open"; root.dataset.slide = s.id;
-      store.load(slides.get(s.id)); lastRegions = store.list; scaleIs(s.mpp); chrome.state(""); chrome.enable(true); chrome.path(s); chrome.overview(true); view.chooseTool("hand"); limits();
+      lastRegions = null; store.load(saved); lastRegions = store.list; scaleIs(s.mpp); chrome.state(""); chrome.enable(true); chrome.path(s); chrome.overview(true); view.chooseTool("hand"); limits();
       viewer.canvas.setAttribute("aria-label", `${props.label}: ${s.title}. ${s.width.toLocaleString("en")} by ${s.height.toLocaleString("en")} pixels. Press ? for the keys.`);
       viewer.world.getItemAt(0).addHandler("fully-loaded-change", tiles);
-      const linked = props.linked ? S.link.read() : {}; view.extra = {};
+      view.extra = {};
       viewer.viewport.setRotation(0, true);
-      if (linked.slide === s.id) { asked = null; place(linked); if (linked.gene) view.extra.gene = linked.gene; } else if (asked && asked.id !== s.id && asked.held) asked = null;
-      ask(); emit("open", s); emit("mpp", view.mpp); emit("regions", store.list); if (view.extra.gene) emit("extra", view.extra); if (props.focus) focus();
-      note(); tiles(); trigger("slide_opened", { id: s.id, ...(windowNow() || {}) });
+      held = null; if (linked.slide === s.id) { asked = null; held = linked; place(linked); if (linked.gene) view.extra.gene = linked.gene; }
+      emit("open", s); emit("mpp", view.mpp); emit("regions", store.list); if (view.extra.gene) emit("extra", view.extra); if (props.focus) focus();
+      fitted = isFitted(); note(); tiles(); trigger("slide_opened", { id: s.id, ...(windowNow() || {}) });
     };
-    const leave = () => { slides.set(view.slide.id, store.save()); emit("close"); view.slide = null; chrome.place(""); chrome.path(null); chrome.tiles("", ""); chrome.mpp(false); };
+    const leave = () => { if (props.linked && S.link.read().slide === view.slide.id) S.link.clear(); /* or the address would ask for this one again */ slides.set(view.slide.id, store.save()); emit("close"); view.slide = null; chrome.place(""); chrome.path(null); chrome.tiles("", ""); chrome.mpp(false); };
 
     /* A link may name another slide than the one that is open: Python is asked for it, and until it is there the address stays as it is. */
     const ask = () => {
       const { slide: id, gene = "", room } = props.linked ? S.link.read() : {};
       if (!id || (view.slide && view.slide.id === id) || (room && room !== roomOf())) return;
-      if (asked && asked.id === id) { asked.held = true; return; }
-      asked = { id, held: true }; setTimeout(() => { if (asked && asked.id === id) { asked = null; note(); } }, ASKED_MS); trigger("slide_asked", { id, gene });
+      const mine = (asked = { id }); setTimeout(() => { if (asked === mine) { asked = null; note(); } }, ASKED_MS); trigger("slide_asked", { id, gene });
     };
     const roomOf = () => { const tab = element.closest("[id^=room_]"); return tab ? tab.id.slice(5) : ""; };
     const place = ({ x, y, w, r }) => {
@@ -157,6 +161,10 @@
     /* ---- moving ---- */
     const item = () => viewer && viewer.world.getItemAt(0);
     const limits = () => { if (!item()) return; const { viewport } = viewer, at = (z) => item().viewportToImageZoom(z); chrome.jumps(view.objective, at(viewport.getMinZoom()), at(viewport.getMaxZoom())); };
+    /* What was the whole slide stays the whole slide, and what a link showed stays that until somebody moves it; any other view keeps its magnification. */
+    const resized = () => { if (!view.slide || !stage.clientWidth) return; if (fitted) viewer.viewport.goHome(true); else if (held) place(held); limits(); soon(); };
+    for (const event of ["pointerdown", "wheel", "keydown"]) root.addEventListener(event, () => { held = null; }, { capture: true, passive: true });
+    const isFitted = () => { const v = viewer.viewport, home = v.getHomeBounds().getCenter(), now = v.getCenter(); return Math.abs(v.getZoom() / v.getHomeZoom() - 1) < 0.01 && Math.abs(now.x - home.x) < 0.01 && Math.abs(now.y - home.y) < 0.01; };
     const jump = (m) => {
       if (!item()) return;
       if (m === "fit") { viewer.viewport.goHome(); return; }
@@ -212,19 +220,35 @@
     const picture = async () => { chrome.say("Making the picture …"); try { await S.shot(view, props.note || ""); chrome.say("The view was saved as PNG."); } catch (error) { chrome.say(error.message, true); } };
 
     /* ---- what is shown while it moves, and told when it rests ---- */
-    let over = null, placed = "";
-    const hover = (e) => { const r = stage.getBoundingClientRect(), v = view.v(); if (!v) return; over = [e.clientX - r.left, e.clientY - r.top]; const [x, y] = v.toSlide(...over); emit("hover", { x, y }); frame(); };
+    let over = null, placed = "", idle = 0;
+    const hover = (e) => { const r = chrome.osd.getBoundingClientRect(), v = view.v(); if (!v) return; over = [e.clientX - r.left, e.clientY - r.top]; const [x, y] = v.toSlide(...over); emit("hover", { x, y }); frame(); };
     const frame = () => {
       const v = view.slide && view.v(); if (!v) return;
-      const [x, y] = over ? v.toSlide(...over) : v.toSlide(v.width / 2, v.height / 2), text = `${over ? "Pointer" : "Centre"} ${S.place(x, y, view.mpp, view.size.width)}`;
+      const [x, y] = over ? v.toSlide(...over) : v.toSlide(v.width / 2, v.height / 2), out = x < 0 || y < 0 || x >= view.size.width || y >= view.size.height, text = `${over ? "Pointer" : "Centre"} ${out ? "beside the slide" : S.place(x, y, view.mpp, view.size.width)}`;
       if (text !== placed) chrome.place((placed = text));
       chrome.scale(S.scaleBar(view.mpp, v.scale, Math.min(180, v.width / 3)), S.magnification(view.objective, v.scale)); chrome.at(view.objective && view.objective * v.scale); chrome.angle(v.rotation);
     };
     const tiles = () => {
       const one = item(); if (!one || !view.slide) return;
+      clearTimeout(idle); if (one.getFullyLoaded() && !failures) idle = setTimeout(prefetch, 250);
       if (failures) chrome.tiles(failures === 1 ? "One tile did not arrive; what lies under it is shown coarser." : `${failures} tiles did not arrive; what lies under them is shown coarser.`, "failed");
       else chrome.tiles(one.getFullyLoaded() ? "All tiles of this view are here." : "Loading tiles …", one.getFullyLoaded() ? "here" : "loading");
       root.dataset.tiles = failures ? "failed" : one.getFullyLoaded() ? "here" : "loading";
+    };
+    /* While nothing moves, the tiles around the view are brought into the browser's cache, so that the next drag finds them. Only such as cost the server next to nothing. */
+    let ahead = null, fetched = new Set();
+    const prefetch = async () => {
+      const one = item(), v = view.slide && view.v(), s = view.slide; if (!v || s.path !== "native" || (navigator.connection && navigator.connection.saveData)) return;
+      const level = Math.max(-1, ...one.getTilesToDraw().flat().map((t) => t.level)), at = s.levels[level]; if (!at || !one.getFullyLoaded()) return;
+      const down = at.w / s.width, across = [v.rect.x, v.rect.x + v.rect.width].map((x) => Math.floor((x * down) / at.tw)), along = [v.rect.y, v.rect.y + v.rect.height].map((y) => Math.floor((y * down) / at.th)), wanted = [];
+      for (let y = along[0] - 1; y <= along[1] + 1; y += 1) for (let x = across[0] - 1; x <= across[1] + 1; x += 1) if ((x < across[0] || x > across[1] || y < along[0] || y > along[1]) && x >= 0 && y >= 0 && x < at.nx && y < at.ny) wanted.push(`${s.url}${level}/${x}_${y}.jpeg`);
+      if (fetched.size > 5000) fetched = new Set();
+      const stop = (ahead = new AbortController()); root.dataset.ahead = "loading";
+      for (const url of wanted.filter((u) => !fetched.has(u)).slice(0, AHEAD)) {
+        if (stop.signal.aborted) return;
+        try { await (await fetch(url, { signal: stop.signal, priority: "low", credentials: "same-origin" })).arrayBuffer(); fetched.add(url); } catch { return; }
+      }
+      root.dataset.ahead = "done";
     };
     const check = async () => { // tiles fail one by one; whether the slide itself is gone, its facts tell
       const s = view.slide; if (!s) return;
@@ -246,8 +270,8 @@
       if (!props.linked || asked || !seen) return;
       const [x, y] = v.toSlide(v.width / 2, v.height / 2); S.link.put({ slide: view.slide.id, x, y, w: v.width / v.scale, r: v.rotation || undefined, gene: view.extra.gene, room: roomOf() });
     };
-    const soon = () => { clearTimeout(rest); rest = setTimeout(() => { const w = windowNow(); if (!w) return; note(); emit("window", w); trigger("view_changed", { ...rounded(w), scale: w.scale, rotation: w.rotation }); }, REST_MS); };
-    const told = () => { if (store.list !== lastRegions) { lastRegions = store.list; emit("regions", store.list); note(); trigger("regions_changed", { count: store.list.length }); } else emit("chosen", store.chosen); };
+    const soon = () => { clearTimeout(rest); rest = setTimeout(() => { const w = windowNow(); if (!w) return; fitted = isFitted(); note(); emit("window", w); trigger("view_changed", { ...rounded(w), scale: w.scale, rotation: w.rotation }); }, REST_MS); };
+    const told = () => { if (!lastRegions) return; if (store.list !== lastRegions) { lastRegions = store.list; emit("regions", store.list); note(); trigger("regions_changed", { count: store.list.length }); } else emit("chosen", store.chosen); };
 
     /* ---- fields of the inspector ---- */
     const fields = () => (props.boxes || []).filter((b) => Array.isArray(b) && b.length >= 4 && b.slice(0, 4).every(Number.isFinite));

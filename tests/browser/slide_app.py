@@ -26,11 +26,18 @@ def site(context: Context, _rooms: Any) -> gr.Blocks:
             viewer = slide_viewer(elem_id="viewer", label="Section", empty="Choose a slide.")
             answer = gr.Textbox(label="Answer", elem_id="answer")
             with gr.Row():
-                boxes, fly, panel = (gr.Button(name, elem_id=name) for name in ("boxes", "fly", "closed"))
+                boxes, fly, closed = (gr.Button(name, elem_id=name) for name in ("boxes", "fly", "closed"))
             wire(context, pick, viewer, answer)
-            boxes.click(lambda: gr.HTML(boxes=[[700, 500, 100, 100, "Spot"], [650, 450, 200, 200, "2 × as wide"], [550, 350, 400, 400, "4 × as wide"]]), None, viewer, **QUICK)
+            boxes.click(
+                lambda: gr.HTML(
+                    boxes=[[700, 500, 100, 100, "Spot"], [650, 450, 200, 200, "2 × as wide"], [550, 350, 400, 400, "4 × as wide"]]
+                ),
+                None,
+                viewer,
+                **QUICK,
+            )
             fly.click(lambda: gr.HTML(focus={"x": 750, "y": 550, "width": 500}), None, viewer, **QUICK)
-            panel.click(lambda: gr.HTML(slide={}), None, viewer, **QUICK)
+            closed.click(lambda: (gr.HTML(slide={}), None), None, [viewer, pick], **QUICK)
     return blocks
 
 
@@ -61,7 +68,14 @@ def wire(context: Context, pick: gr.Radio, viewer: gr.HTML, answer: gr.Textbox) 
         def tell(value: Any, event: gr.EventData) -> str:
             looked = read(value)
             data = {key: v for key, v in event._data.items() if not key.startswith("_")}
-            return json.dumps({"event": name, "data": data, "window": looked.window, "regions": [(r.name, [[len(ring) for ring in part] for part in r.parts]) for r in looked.regions]})
+            return json.dumps(
+                {
+                    "event": name,
+                    "data": data,
+                    "window": looked.window,
+                    "regions": [(r.name, [[len(ring) for ring in part] for part in r.parts]) for r in looked.regions],
+                }
+            )
 
         return tell
 
