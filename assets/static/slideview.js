@@ -125,9 +125,9 @@
       viewer.viewport.setRotation(0, true);
       held = null; if (linked.slide === s.id) { asked = null; held = linked; place(linked); if (linked.gene) view.extra.gene = linked.gene; }
       emit("open", s); emit("mpp", view.mpp); emit("regions", store.list); if (view.extra.gene) emit("extra", view.extra); if (props.focus) focus();
-      fitted = isFitted(); note(); tiles(); trigger("slide_opened", { id: s.id, ...(windowNow() || {}) });
+      boxes(); fitted = isFitted(); note(); tiles(); trigger("slide_opened", { id: s.id, ...(windowNow() || {}) });
     };
-    const leave = () => { if (props.linked && S.link.read().slide === view.slide.id) S.link.clear(); /* or the address would ask for this one again */ slides.set(view.slide.id, store.save()); emit("close"); view.slide = null; chrome.place(""); chrome.path(null); chrome.tiles("", ""); chrome.mpp(false); };
+    const leave = () => { if (props.linked && S.link.read().slide === view.slide.id) S.link.clear(); /* or the address would ask for this one again */ slides.set(view.slide.id, store.save()); emit("close"); view.slide = null; boxes(); chrome.place(""); chrome.path(null); chrome.tiles("", ""); chrome.mpp(false); };
 
     /* A link may name another slide than the one that is open: Python is asked for it, and until it is there the address stays as it is. */
     const ask = () => {
@@ -274,7 +274,8 @@
     const told = () => { if (!lastRegions) return; if (store.list !== lastRegions) { lastRegions = store.list; emit("regions", store.list); note(); trigger("regions_changed", { count: store.list.length }); } else emit("chosen", store.chosen); };
 
     /* ---- fields of the inspector ---- */
-    const fields = () => (props.boxes || []).filter((b) => Array.isArray(b) && b.length >= 4 && b.slice(0, 4).every(Number.isFinite));
+    let boxesOf = props.slide && props.slide.id; // fields belong to the slide they came with
+    const fields = () => (!view.slide || view.slide.id !== boxesOf ? [] : props.boxes || []).filter((b) => Array.isArray(b) && b.length >= 4 && b.slice(0, 4).every(Number.isFinite));
     const boxes = () => { const list = fields(); chrome.boxes(list.map((b, i) => [b[4] || "", BOX_COLOURS[i % BOX_COLOURS.length]])); if (boxLayer) boxLayer.redraw(); };
     const drawBoxes = (ctx, v) => fields().forEach(([x, y, w, h, label], i) => {
       const colour = BOX_COLOURS[i % BOX_COLOURS.length], corners = [[x, y], [x + w, y], [x + w, y + h], [x, y + h]].map((p) => v.toScreen(...p));
@@ -288,7 +289,7 @@
       return list.length ? top + 20 - y : 0;
     };
 
-    watch("slide", open); watch("boxes", boxes); watch("focus", focus); watch("said", () => { if (props.said) { asked = null; chrome.say(props.said, true); note(); } });
+    watch("slide", open); watch("boxes", () => { boxesOf = props.slide && props.slide.id; boxes(); }); watch("focus", focus); watch("said", () => { if (props.said) { asked = null; chrome.say(props.said, true); note(); } });
     L.onTheme(() => layers.redraw());
     new ResizeObserver(() => { const now = stage.clientWidth > 0; if (now !== seen && props.linked) { seen = now; if (!now) S.link.clear(); else note(); } seen = now; }).observe(stage);
     begin();
