@@ -11,6 +11,8 @@ from PIL import Image
 
 TILE = 256
 _SMALLEST = 512
+_KEPT = 3
+"""The level that is held in memory while a large slide is written: 8 times smaller than the finest."""
 
 
 def levels_of(width: int, height: int) -> list[tuple[int, int]]:
@@ -35,13 +37,27 @@ def write_pyramid(path: Path, pixels: np.ndarray, mpp: float, *, quality: int = 
 def write_large(
     path: Path, width: int, height: int, mpp: float, block: Callable[[int, int, int, int], np.ndarray], *, quality: int = 75
 ) -> None:
-    """Write a slide that does not fit into memory. block(x, y, w, h) gives finest pixels, uint8 (h, w, 3); it is asked once for each stretch of each level.
+    """Write a slide that does not fit into memory. block(x, y, w, h) gives finest pixels, uint8 (h, w, 3).
 
-    Coarser levels are averages of what `block` gives, read in bands of one tile row, so that memory holds one band.
+    The first levels are asked for tile by tile; the one that is 8 times smaller is kept, and all coarser ones are made from it.
     """
     with tifffile.TiffWriter(path, bigtiff=True) as out:
+        kept: Image.Image | None = None
         for number, (w, h) in enumerate(levels_of(width, height)):
-            _write_level(out, _streamed(block, number, w, h, width, height), (h, w), mpp * 2**number, quality, first=number == 0)
+            if number < _KEPT:
+                tiles = _streamed(block, number, w, h, width, height)
+            else:
+                kept = _halved(kept) if kept is not None else _gathered(_streamed(block, number, w, h, width, height), w, h)
+                tiles = iter_tiles(np.asarray(kept))
+            _write_level(out, tiles, (h, w), mpp * 2**number, quality, first=number == 0)
+
+
+def _gathered(tiles: Iterator[np.ndarray], w: int, h: int) -> Image.Image:
+    made = np.empty((h, w, 3), np.uint8)
+    for (top, left), tile in zip(((top, left) for top in range(0, h, TILE) for left in range(0, w, TILE)), tiles, strict=True):
+        part = made[top : top + TILE, left : left + TILE]
+        part[:] = tile[: part.shape[0], : part.shape[1]]
+    return Image.fromarray(made)
 
 
 def iter_tiles(pixels: np.ndarray) -> Iterator[np.ndarray]:
