@@ -33,8 +33,8 @@ class Page:
     height: int
     tile: tuple[int, int]
     decode: Any
-    offsets: Sequence[int]
-    counts: Sequence[int]
+    offsets: np.ndarray
+    counts: np.ndarray
     tables: bytes | None
     planes: int
     photometric: int
@@ -49,7 +49,7 @@ class Page:
     @property
     def is_sparse(self) -> bool:
         """Whether the file leaves tiles out."""
-        return min(self.counts) == 0
+        return bool((self.counts == 0).any())
 
 
 class _Recent:
@@ -157,7 +157,7 @@ def page_of(page: Any) -> Page:
     tile = (page.tilewidth, page.tilelength) if page.is_tiled else (width, min(page.rowsperstrip, height))
     planes = samples if int(page.planarconfig) == 2 else 1
     made = Page(
-        width, height, tile, page.decode, page.dataoffsets, page.databytecounts, page.jpegtables, planes, photometric,
+        width, height, tile, page.decode, np.asarray(page.dataoffsets, np.uint64), np.asarray(page.databytecounts, np.uint64), page.jpegtables, planes, photometric,
         samples in (2, 4) and bool(page.extrasamples) and int(page.extrasamples[0]) in (1, 2), page.colormap,
     )  # fmt: skip
     if len(made.offsets) < made.grid[0] * made.grid[1] * planes or len(made.counts) < len(made.offsets):

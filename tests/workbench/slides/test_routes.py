@@ -23,9 +23,8 @@ def world(open_app, visit, pyramid, tmp_path_factory):
     folder = tmp_path_factory.mktemp("host")
     shutil.copy(pyramid, folder / "host.tif")
     write_pyramid(folder / "packed.tif", [picture(1500, 1100), picture(375, 275)], compression="lzw")
-    app = open_app(allow_origins="https://friend.example")
+    app = open_app(allow_origins="https://friend.example", slides=str(folder))
     context = app.state.context
-    context.slides._hosted._folders = (folder,)  # the test's context is made with other settings than the app
     ann, bob = visit(app), visit(app)
     for browser in (ann, bob):
         browser.get("/")
