@@ -76,9 +76,9 @@ def material(task: Task, seed: int = 0) -> Material:
         return _real(task)
     start = seed * task.pool
     parts = (
-        _phantoms(task, split_seeds("train", task.pool, start)),
-        _phantoms(task, split_seeds("validation", max(1, task.tests // 4))),
-        _phantoms(task, split_seeds("test", task.tests)),
+        phantom_cases(task, split_seeds("train", task.pool, start)),
+        phantom_cases(task, split_seeds("validation", max(1, task.tests // 4))),
+        phantom_cases(task, split_seeds("test", task.tests)),
     )
     spacing = spacing_of(task)
     return Material(*parts, spacing, not task.exclusive, "made here, CC0", "Made-up pictures, no patients, no clinical truth.")
@@ -86,7 +86,7 @@ def material(task: Task, seed: int = 0) -> Material:
 
 def test_cases(task: Task) -> Cases:
     """The test part alone, which does not depend on the seed."""
-    return _real(task).test if task.kind == "real" else _phantoms(task, split_seeds("test", task.tests))
+    return _real(task).test if task.kind == "real" else phantom_cases(task, split_seeds("test", task.tests))
 
 
 def spacing_of(task: Task) -> tuple[float, float] | None:
@@ -117,7 +117,8 @@ def _real(task: Task) -> Material:
     return Material(*parts, None, not task.exclusive, data.licence, data.note)
 
 
-def _phantoms(task: Task, seeds: range) -> Cases:
+def phantom_cases(task: Task, seeds: range) -> Cases:
+    """The phantoms of these seeds as a task's cases."""
     if task.source == "oct":
         scans = [oct.sample(seed, task.side) for seed in seeds]
         x, masks = np.stack([scan.image for scan in scans]), np.stack([scan.mask for scan in scans])

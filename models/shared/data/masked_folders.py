@@ -12,7 +12,7 @@ is refused in one sentence. Known deviations: pictures and masks are squashed to
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
@@ -57,7 +57,7 @@ def load(
     """Pictures (N, 1 or 3, size, size) in 0…1 with masks (N, size, size) and `has_mask`, cut 60 / 20 / 20 per cent by groups of near copies.
 
     The classes are the class folders in alphabetical order, or `ONE_CLASS` alone. Each part holds every class and a drawn mask. `decode` reads
-    pictures (never masks) whose names end in one of `decodes`. Raises DataDamaged, in one sentence naming the file, for anything that cannot be
+    pictures and masks whose names end in one of `decodes`. Raises DataDamaged, in one sentence naming the file, for anything that cannot be
     used; ValueError for a size outside 16…512.
     """
     import numpy as np
@@ -67,8 +67,10 @@ def load(
 
     if not 16 <= size <= 512:
         raise ValueError(f"Pictures with masks can be had at 16 to 512 pixels a side, not at {size}.")
-    with members(Path(path), limits) as files:
-        pairs, left_out = _paired(files, decodes if decode else ())
+    decodes = decodes if decode else ()
+    gzipped = tuple(ending for ending in decodes if ending.endswith(".gz"))  # the caller's decoder unpacks these within its own limits
+    with members(Path(path), replace(limits, packed=(*limits.packed, *gzipped))) as files:
+        pairs, left_out = _paired(files, decodes)
         names = _check_pairs(pairs, size * size * (len(mode) + 1) + _HASH_SIDE**2)
         read = [_pixels(pair, mode, size, decode, decodes) for pair in pairs]
     x, masks, small, drawn = (np.stack([row[i] for row in read]) for i in range(4))  # N H W (3), N H W, N 128 128, N
@@ -121,7 +123,7 @@ def _paired(files: list[Member], decodes: tuple[str, ...]) -> tuple[list[_Pair],
         folders = [name for name in parts[:-1] if not by_folder or name.lower() not in (*_IMAGES, *_MASKS)]
         if len(folders) > 1:
             raise DataDamaged(f"{member.name} lies too deep. Put pictures into images/<class>/ and masks into masks/<class>/, no deeper.")
-        label, stem = folders[0] if folders else "", PurePosixPath(parts[-1]).stem
+        label, stem = folders[0] if folders else "", _stem(parts[-1])
         if _role(parts) == "mask" if by_folder else _MASK_NAME.match(stem):
             masks.append((label, stem, member))
         elif (label, stem) in pairs:
@@ -139,6 +141,11 @@ def _without_common_folder(places: list[tuple[str, ...]]) -> list[tuple[str, ...
     if len(tops) == 1 and all(len(parts) > 2 for parts in places) and tops.isdisjoint((*_IMAGES, *_MASKS)):
         return [parts[1:] for parts in places]
     return places
+
+
+def _stem(name: str) -> str:
+    """The name without its ending; ".nii.gz" is one ending."""
+    return PurePosixPath(name.removesuffix(".gz")).stem
 
 
 def _role(parts: tuple[str, ...]) -> str:
@@ -194,17 +201,11 @@ def _pixels(
 
     from models.shared.data import pictures
 
-    name, data = pair.picture.name, pair.picture.read()
-    if decode is not None and name.lower().endswith(decodes):
-        try:
-            values = np.asarray(decode(data, name))
-        except ValueError as fault:
-            raise DataDamaged(f"{name}: {fault}") from fault
-    else:
-        values = pictures.decode(name, data, mode=mode)
+    name = pair.picture.name
+    values = _values(pair.picture, mode, decode, decodes)
     mask = np.zeros(values.shape[:2], dtype=bool)
     for member in pair.masks:
-        one = _mask(member)
+        one = _mask(member, decode, decodes)
         if one.shape != mask.shape:
             raise DataDamaged(
                 f"The mask {member.name} is {one.shape[1]}×{one.shape[0]}, its picture {values.shape[1]}×{values.shape[0]}. Save the mask at the picture's size."
@@ -215,13 +216,28 @@ def _pixels(
     return picture, pictures.resize_masks(mask[None], size)[0], grey, bool(mask.any())
 
 
-def _mask(member: Member) -> np.ndarray:
-    """A mask file as bool (H, W); DataDamaged for one that is no black-and-white picture."""
+def _values(member: Member, mode: Literal["L", "RGB"], decode: Decoder | None, decodes: tuple[str, ...]) -> np.ndarray:
+    """A file's pixels at its own size, (H, W) or (H, W, 3)."""
     import numpy as np
 
     from models.shared.data import pictures
 
-    colours = pictures.decode(member.name, member.read(), mode="RGB")
+    if decode is None or not member.name.lower().endswith(decodes):
+        return pictures.decode(member.name, member.read(), mode=mode)
+    try:
+        return np.asarray(decode(member.read(), member.name))
+    except ValueError as fault:
+        raise DataDamaged(f"{member.name}: {fault}") from fault
+
+
+def _mask(member: Member, decode: Decoder | None, decodes: tuple[str, ...]) -> np.ndarray:
+    """A mask file as bool (H, W); DataDamaged for one that is no black-and-white picture."""
+    import numpy as np
+
+    values = _values(member, "RGB", decode, decodes)
+    if values.dtype.kind == "f":
+        values = (values * 255).round()
+    colours = np.repeat(values[..., None], 3, axis=2) if values.ndim == 2 else values  # H W 3
     blurred = member.name.lower().endswith((".jpg", ".jpeg"))
     if np.ptp(colours.astype(np.int16), axis=2).max() > (24 if blurred else 0) and _levels(colours) > 2:
         raise DataDamaged(f"The mask {member.name} is a colour picture. Save it black where there is nothing and white where there is.")

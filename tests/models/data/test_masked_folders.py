@@ -100,6 +100,19 @@ def test_the_callers_decoder_reads_scans_of_any_shape(tmp_path, content, write_z
     assert "left out: 1." in masked_folders.load(write_zip(tmp_path / "two.zip", made), size=32).note
 
 
+def test_the_callers_decoder_reads_masks_too(tmp_path, content, write_zip, scene, parts):
+    made = content("suffix")
+    made["cyst/v.nii.gz"], made["cyst/v_mask.nii.gz"] = b"picture", b"mask"
+
+    def decode(raw: bytes, name: str) -> np.ndarray:
+        return drawn(2) / np.float32(255) if raw == b"mask" else scene(999)
+
+    found = masked_folders.load(write_zip(tmp_path / "own.zip", made), size=96, decode=decode, decodes=(".nii.gz",))
+    wanted = torch.from_numpy(scene(999).copy()).float() / 255
+    masks = [mask for part in parts(found) for x, mask in zip(part.x, part.masks, strict=True) if torch.equal(x[0], wanted)]
+    assert [torch.equal(mask, torch.from_numpy(drawn(2) > 0)) for mask in masks] == [True]
+
+
 def grey_levels() -> np.ndarray:
     levels = drawn(0)
     levels[60:] = 128
