@@ -80,7 +80,7 @@
       viewer = view.viewer = window.OpenSeadragon({
         element: chrome.osd, prefixUrl: "", showNavigationControl: false, drawer: "canvas", imageSmoothingEnabled: true, placeholderFillStyle: "#eceaee",
         showNavigator: true, navigatorPosition: "TOP_RIGHT", navigatorSizeRatio: phone() ? 0.26 : 0.18, navigatorAutoFade: false, navigatorBackground: "#eceaee", navigatorOpacity: 1, navigatorBorderColor: "transparent", navigatorDisplayRegionColor: "#c2185b",
-        minZoomImageRatio: 0.7, maxZoomPixelRatio: MOST_PIXELS, visibilityRatio: 0.25, preserveImageSizeOnResize: true, animationTime: 0.45, springStiffness: 7, blendTime: 0, immediateRender: false, minScrollDeltaTime: 0, maxTilesPerFrame: 4, imageLoaderLimit: 6, timeout: 30_000, tileRetryMax: 1, tileRetryDelay: 1500,
+        minZoomImageRatio: 0.7, maxZoomPixelRatio: MOST_PIXELS, visibilityRatio: 0.25, preserveImageSizeOnResize: true, animationTime: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 0.45, springStiffness: 7, blendTime: 0, immediateRender: false, minScrollDeltaTime: 0, maxTilesPerFrame: 4, imageLoaderLimit: 6, timeout: 30_000, tileRetryMax: 1, tileRetryDelay: 1500,
         gestureSettingsMouse: { clickToZoom: false, dblClickToZoom: true, flickEnabled: true, flickMomentum: 0.18, flickMinSpeed: 240 }, gestureSettingsPen: { clickToZoom: false, dblClickToZoom: true, flickEnabled: true }, gestureSettingsTouch: { dblClickDragToZoom: false, flickMomentum: 0.25 },
       });
       viewer.setKeyboardNavEnabled && viewer.setKeyboardNavEnabled(false); viewer.keyboardNavEnabled = false;
@@ -289,7 +289,7 @@
       return list.length ? top + 20 - y : 0;
     };
 
-    watch("slide", open); watch("boxes", () => { boxesOf = props.slide && props.slide.id; boxes(); }); watch("focus", focus); watch("said", () => { if (props.said) { asked = null; chrome.say(props.said, true); note(); } });
+    watch("slide", open); watch("boxes", () => { boxesOf = props.slide && props.slide.id; boxes(); }); watch("focus", focus); watch("said", () => { if (props.said) { asked = null; chrome.say(props.said, true); note(); } else chrome.say(""); });
     L.onTheme(() => layers.redraw());
     new ResizeObserver(() => { const now = stage.clientWidth > 0; if (now !== seen && props.linked) { seen = now; if (!now) S.link.clear(); else note(); } seen = now; }).observe(stage);
     begin();

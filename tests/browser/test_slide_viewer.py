@@ -379,7 +379,9 @@ def test_fingers_move_zoom_tap_and_draw(app, chromium) -> None:
     fingers = context.new_cdp_session(page)
 
     def touch(kind: str, *points: tuple[float, float]) -> None:
-        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]})
+        fingers.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(points)]}
+        )
 
     def swipe(a: tuple[float, float], b: tuple[float, float]) -> None:
         touch("touchStart", a)
@@ -412,4 +414,17 @@ def test_fingers_move_zoom_tap_and_draw(app, chromium) -> None:
     (drawn,) = look(page, "view.regions")
     assert drawn["geometry"]["coordinates"][0][2] == pytest.approx([900, 620], abs=6)
     assert page.evaluate("scrollY") == scrolled, "the page stays where it is"
+    context.close()
+
+
+def test_who_wants_no_motion_gets_none(app, chromium) -> None:
+    context = chromium.new_context(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(app.url)
+    page.wait_for_selector("#rooms [role=tab]")
+    open_slide(page)
+    page.get_by_role("button", name="20×", exact=True).click()
+    assert page.evaluate(
+        f"() => new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(() => f({VIEW}.v().scale))))"
+    ) == pytest.approx(1, rel=0.01)
     context.close()
