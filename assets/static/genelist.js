@@ -74,8 +74,8 @@
       for (let x = at(a); x < at(b); x += 1) { const c = S.geneRamp(map.layer, (x - at(a)) / (at(b) - at(a))); g.fillStyle = `rgb(${c[0]},${c[1]},${c[2]})`; g.fillRect(x, 48, 1.2, 9); }
       g.fillStyle = L.css("--body-text-color"); g.font = "12px system-ui, sans-serif"; const t = L.num(b), u = map.unit; g.fillText(L.num(a), at(a) - 2, 70); g.fillText(t, at(b) - g.measureText(t).width + 2, 70); g.fillText(u, (w - g.measureText(u).width) / 2, 70);
       chart.setAttribute("aria-label", `${map.genes[map.gene].name}, ${map.names[map.layer]}: ${values.length} spots, colours from ${L.num(a)} to ${L.num(b)} ${u}; ${under} spots below, ${over} above.`);
-      const I = (layer) => { const v = moran(map, layer, map.gene); return Number.isNaN(v) ? null : `${layer === "measured" ? "measured" : "predicted"} ${v.toFixed(2)}`; }, texts = [];
-      if (map.has("measured")) { const r = S.correlation(map, map.gene); if (!Number.isNaN(r)) texts.push(`Correlation with the measured values over this slide's spots: r = ${r.toFixed(2)}.`); }
+      const I = (layer) => { const v = moran(map, layer, map.gene); return Number.isNaN(v) ? null : `${map.names[layer].toLowerCase()} ${v.toFixed(2)}`; }, texts = [];
+      if (map.has("measured")) { const r = S.correlation(map, map.gene); if (!Number.isNaN(r)) texts.push(`Correlation with the ${map.names.measured.toLowerCase()} values over this slide's spots: r = ${r.toFixed(2)}.`); }
       const clumped = ["predicted", ...(map.has("measured") ? ["measured"] : [])].map(I).filter(Boolean); if (clumped.length) texts.push(`How much neighbours are alike (Moran's I): ${clumped.join(", ")}.`);
       if (under + over) texts.push(`${under + over} of ${values.length} spots lie outside the limits and take the end colour.`);
       measures.textContent = texts.join(" ");

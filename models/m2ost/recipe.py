@@ -71,7 +71,7 @@ def train(config: Mapping[str, object], *, seed: int = 0, device: str = "cpu") -
     found = None
     if asked.get("real") and her2st.here():
         yield {"kind": "progress", "step": steps, "steps": steps, "text": "training on real sections"}
-        found = real.study(restored(tensors, "patient", "full", int(asked["seeds"][0])), [int(one) + seed for one in asked["seeds"]])
+        found = _real(place / "real.json", tensors, [int(one) + seed for one in asked["seeds"]], int(asked["seeds"][0]))
     card = _card(asked, seed, device, measured, time.perf_counter() - began + kept)
     if found is not None:
         card = card.model_copy(update={"extra": dict(card.extra) | {"real": found}, "datasets": (*card.datasets, _real_use(found))})
@@ -122,6 +122,14 @@ def restored(tensors: Mapping[str, Tensor], split: str, arm: str, seed: int) -> 
     net = network(arm, genes=len(found["head.bias"]))
     net.load_state_dict(found)
     return net.eval()
+
+
+def _real(file: Path, tensors: Mapping[str, Tensor], seeds: list[int], first: int) -> dict[str, Any]:
+    """The real sections' numbers; kept like the trainings, so that a stopped study goes on. Their weights are not."""
+    if not file.exists():
+        found = real.study(restored(tensors, "patient", "full", first), seeds)
+        write_atomically(file, json.dumps(found).encode())
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _real_use(found: Mapping[str, Any]) -> DatasetUse:

@@ -72,7 +72,7 @@ def test_the_example_is_predicted_and_zooms_to_its_own_pixels(room, app) -> None
     page = room()
     assert predicted(page) > 500
     assert "937" in page.inner_text(f"{VIEWER} .lb-genes") or "spots" in page.inner_text(f"{VIEWER} .lb-genes")
-    page.click(f"{VIEWER} [data-jump=own]")
+    page.click(f"{VIEWER} [data-jump='20']")  # at 0.5 µm a pixel, one of the slide's pixels on one of the screen's
     settled(page)
     assert page.evaluate("() => Lightbox.slide.views[0].v().scale") == pytest.approx(1, abs=0.02)
     page.wait_for_function("() => Lightbox.slide.views[0].viewer.world.getItemAt(0).getFullyLoaded()")
@@ -135,7 +135,7 @@ def test_a_spot_is_looked_into(room, shot) -> None:
     assert rows.count() == 3
     assert page.locator(f"{VIEWER} .lb-slide-boxes li").count() == 3
     page.wait_for_selector("#m2ost_profile canvas, #m2ost_profile svg")
-    assert "measured profile" in page.inner_text("#m2ost_profile")
+    assert "planted profile" in page.inner_text("#m2ost_profile")
     drawn = "() => document.querySelector('#m2ost_spot canvas').toDataURL()"
     attention = page.evaluate(drawn)
     page.locator("#m2ost_spot").get_by_role("button", name="Patches").click()

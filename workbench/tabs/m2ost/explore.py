@@ -23,7 +23,7 @@ from workbench.parts.slide_viewer import slide_viewer
 from workbench.parts.spot_inspector import spot_inspector
 from workbench.parts.training_panel import command
 from workbench.tabs.m2ost import api, inside
-from workbench.tabs.m2ost.desk import Asked, Desk, keep, window_of
+from workbench.tabs.m2ost.desk import Asked, Desk, is_example, keep, window_of
 from workbench.tabs.m2ost.names import EVENT, NOTE, PITCHES, PREDICT, QUICK, VIEWS
 
 MOST_GENES = 1000
@@ -202,8 +202,9 @@ def looked_into(desk: Desk, request: Any, asked: Asked, spot: Spot) -> list[Any]
     )
     boxes = [[*map(float, box), VIEWS[level]] for box, level in zip(found.boxes, predictor.levels, strict=True)]
     measured = np.array(spot.measured) if len(spot.measured) == len(predictor.genes) else None
+    word = "planted" if is_example(desk.context.slides.get(request, asked.slide)) else "measured"
     return [
         gr.HTML(boxes=boxes, said=""),
         gr.HTML(data=inside.views(found, predictor, levels, place=place)),
-        gr.HTML(data=inside.profile(found, predictor, measured)),
+        gr.HTML(data=inside.profile(found, predictor, measured, word=word)),
     ]

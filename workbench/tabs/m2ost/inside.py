@@ -42,8 +42,8 @@ def _centred(share: float) -> tuple[float, float, float, float]:
     return (edge, edge, share, share)
 
 
-def profile(found: Inspection, predictor: Predictor, measured: np.ndarray | None) -> dict[str, Any]:
-    """Every gene as a point: predicted against measured where that is known, else against the average profile of the training spots."""
+def profile(found: Inspection, predictor: Predictor, measured: np.ndarray | None, *, word: str = "measured") -> dict[str, Any]:
+    """Every gene as a point: predicted against measured (`word` says how it is called) where that is known, else against the average profile of the training spots."""
     genes, mean = predictor.genes, np.asarray(predictor.mean_profile)
     across = mean if measured is None else measured
     points = [
@@ -54,7 +54,7 @@ def profile(found: Inspection, predictor: Predictor, measured: np.ndarray | None
     said = "The grey points are the average profile of the training spots, which knows nothing of this picture."
     if measured is not None:
         said = (
-            f"Across genes this spot agrees with the measured profile to r = {_r(found.values, measured):.2f}, the average profile to r = {_r(mean, measured):.2f}. "
+            f"Across genes this spot agrees with the {word} profile to r = {_r(found.values, measured):.2f}, the average profile to r = {_r(mean, measured):.2f}. "
             + said
         )
     else:
@@ -64,7 +64,7 @@ def profile(found: Inspection, predictor: Predictor, measured: np.ndarray | None
         [*grey, *points],
         title="Predicted profile of this spot",
         about=said,
-        x_label=f"{'measured' if measured is not None else 'average over the training spots'}, {UNIT}",
+        x_label=f"{word if measured is not None else 'average over the training spots'}, {UNIT}",
         y_label=f"predicted, {UNIT}",
     )
 
