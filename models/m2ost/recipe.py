@@ -74,7 +74,9 @@ def train(config: Mapping[str, object], *, seed: int = 0, device: str = "cpu") -
         found = _real(place / "real.json", tensors, [int(one) + seed for one in asked["seeds"]], int(asked["seeds"][0]))
     card = _card(asked, seed, device, measured, time.perf_counter() - began + kept)
     if found is not None:
-        card = card.model_copy(update={"extra": dict(card.extra) | {"real": found}, "datasets": (*card.datasets, _real_use(found))})
+        card = card.model_copy(
+            update={"extra": dict(card.extra) | {"real": found}}
+        )  # no data set of the weights: theirs are not in the file
     yield {"kind": "result", "card": Card.model_validate(card.model_dump()), "tensors": tensors}
 
 
@@ -130,20 +132,6 @@ def _real(file: Path, tensors: Mapping[str, Tensor], seeds: list[int], first: in
         found = real.study(restored(tensors, "patient", "full", first), seeds)
         write_atomically(file, json.dumps(found).encode())
     return json.loads(file.read_text(encoding="utf-8"))
-
-
-def _real_use(found: Mapping[str, Any]) -> DatasetUse:
-    note = f"Trained on {', '.join(found['train'])}, tested on {', '.join(found['test'])} (another patient); weights made from it are not shipped."
-    return DatasetUse(
-        name="her2st",
-        title=found["title"],
-        kind="real",
-        licence=found["licence"],
-        n_train=found["n_train"],
-        n_validation=0,
-        n_test=found["n_test"],
-        note=note,
-    )
 
 
 def tolerance(name: str) -> float:
