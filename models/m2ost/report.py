@@ -22,8 +22,8 @@ NOTES = (
 NAMES = {
     "spot_pcc": "correlation by spot",
     "gene_pcc": "correlation by gene",
-    "local_pcc": "that of local genes",
-    "context_pcc": "that of context genes",
+    "local_pcc": "correlation on local genes",
+    "context_pcc": "correlation on context genes",
     "rmse": "error",
 }
 
@@ -97,7 +97,7 @@ def loses(runs: Runs) -> tuple[str, ...]:
                 )
             elif other.low <= own.high and own.low <= other.high and measure in ("context_pcc", "local_pcc"):
                 said.append(
-                    f"On {NAMES[measure]} the whole method ({own.value:.3f}) and “{record.title}” ({other.value:.3f}) cannot be told apart."
+                    f"In {NAMES[measure]} the whole method ({own.value:.3f}) and “{record.title}” ({other.value:.3f}) cannot be told apart."
                 )
     mean = found.get("patient/spot_pcc@mean")
     if mean is not None:
