@@ -73,8 +73,8 @@ def compared(desk: Desk, request: Any, arms: list[str], gene: str | None, value:
         raise ValueError("Choose at least one network.")
     source = desk.context.slides.source(request, asked.slide)
     left, top, width, height = looked.window or (0, 0, facts.width, facts.height)
-    step = max(width, height) / SIDE
-    columns, rows = max(2, round(width / step)), max(2, round(height / step))
+    side, columns, rows = max(width, height), SIDE, SIDE  # a square around what is in sight, as the maps' panels are squares
+    left, top, width, height = round(left + (width - side) / 2), round(top + (height - side) / 2), side, side
     xy = np.stack(
         np.meshgrid(left + (np.arange(columns) + 0.5) * width / columns, top + (np.arange(rows) + 0.5) * height / rows), -1
     ).reshape(-1, 2)
