@@ -122,8 +122,8 @@ def _on_tissue(source: Any, xy: np.ndarray) -> np.ndarray:
     from models.m2ost.grid import tissue_mask
 
     mask, scale = tissue_mask(source)
-    rows, columns = (np.minimum((xy[:, axis] / scale).astype(int), mask.shape[1 - axis] - 1) for axis in (1, 0))
-    return mask[rows, columns]
+    rows, columns = (np.clip((xy[:, axis] / scale).astype(int), 0, mask.shape[1 - axis] - 1) for axis in (1, 0))
+    return mask[rows, columns] & (xy >= 0).all(1) & (xy[:, 0] < source.width) & (xy[:, 1] < source.height)
 
 
 def _spread_out(values: np.ndarray, where: np.ndarray) -> np.ndarray:
