@@ -17,6 +17,16 @@ _SHIPPED: dict[str, object] = {
     "real": True,
 }
 
+TOP = 50
+"""Genes of the real sections whose correlation is also averaged by themselves: those a network predicts best."""
+VARIANTS = {
+    "mean": "Average profile of the training section",
+    "level0": "One view: the spot, from scratch",
+    "scratch": "M2OST, three views, from scratch",
+    "pretrained": "M2OST, three views, begun from the network trained on made-up sections",
+}
+"""What is trained on the real sections."""
+
 PRESETS = (
     Preset(
         "embedded",

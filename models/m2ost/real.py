@@ -18,6 +18,7 @@ from models.m2ost.arms import ARMS, network
 from models.m2ost.data import LEVELS, Spots
 from models.m2ost.fit import Schedule, predict, training
 from models.m2ost.measures import MEASURES, Measured, measure
+from models.m2ost.presets import TOP
 from models.m2ost.views import SIDE, Views, in_order
 from models.shared.data.spatial import Expression, her2st, log_cpm, select_genes, with_counts
 from models.shared.metrics import over_seeds
@@ -30,14 +31,6 @@ GENES = 250
 SCHEDULE = Schedule(epochs=40, batch=32, lr=1e-3, weight_decay=0.05)
 SPOT_UM = 55.0
 """Diameter of a spot where the table does not tell."""
-TOP = 50
-"""Genes whose correlation is also averaged by themselves: those it predicts best."""
-VARIANTS = {
-    "mean": "Average profile of the training section",
-    "level0": "One view: the spot, from scratch",
-    "scratch": "M2OST, three views, from scratch",
-    "pretrained": "M2OST, three views, begun from the network trained on made-up sections",
-}
 
 
 @dataclass(frozen=True, eq=False)

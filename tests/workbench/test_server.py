@@ -321,7 +321,7 @@ def behind_proxy(open_app, visit):
 def test_behind_a_prefix_the_pages_own_links_stay_relative_and_work(behind_proxy):
     head = settings_in(behind_proxy.get("/lightbox/"))["head"]
     ours = re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^"]+)"', head)
-    assert len(ours) == 3  # two style sheets and the one script
+    assert len(ours) == 5  # four style sheets and the one script
     for link in ours:
         assert not link.startswith(("/", "http"))
         assert behind_proxy.get(urljoin("http://testserver/lightbox/", link)).status_code == 200

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from models.m2ost.arms import ARMS
+from models.m2ost.presets import TOP, VARIANTS
 from models.shared.checkpoints import Card, CheckpointRefused, Metric, read_card
 from models.shared.method import Method
 from workbench.context import Context
@@ -96,8 +97,6 @@ def real(card: Card) -> str:
         return html.card(
             "Real sections", "<p>The real sections were not at hand when this card was made, so there is nothing to report.</p>"
         )
-    from models.m2ost.real import TOP, VARIANTS
-
     columns = {"spot_pcc": "By spot", "gene_pcc": "By gene", "top": f"By gene, best {TOP}", "rmse": "Error, log(1+CPM)"}
     rows = [
         [html.text(VARIANTS[variant]), *(_real_cell(values.get(name)) for name in columns)] for variant, values in found["rows"].items()

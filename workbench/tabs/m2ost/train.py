@@ -8,14 +8,13 @@ from typing import Any
 import gradio as gr
 
 from models.m2ost.arms import ARMS
-from models.shared.data.spatial.uploads import WANTED
 from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.training_board import training_board
 from workbench.parts.training_panel import job_controls
 from workbench.tabs.m2ost.desk import OWN_WORK, Desk, desk_of
-from workbench.tabs.m2ost.names import QUICK
+from workbench.tabs.m2ost.names import QUICK, TABLES
 
 PRESET = "models.shared.preset_run:train"
 DONE = "Finished. In Explore, choose your training under “Network” to lay its genes over any slide."
@@ -35,7 +34,7 @@ def train(method: Method, context: Context, site: gr.Blocks) -> None:
 def _own(context: Context, site: gr.Blocks, desk: Desk) -> None:
     hours = 2 * context.settings.delete_cache_s / 3600
     html.show(
-        f"<p class='lb-hint'>Open the section's picture as the slide in <b>Explore</b> (its full picture, as the spots' places refer to it), then bring its table: {html.text(WANTED)}. "
+        f"<p class='lb-hint'>Open the section's picture as the slide in <b>Explore</b> (its full picture, as the spots' places refer to it), then bring its table: {html.text(TABLES)}. "
         f"It stays on this server, is seen by nobody else and is deleted within {hours:.2g} hours. Raw counts are needed; the genes are chosen by the paper's rule.</p>"
     )
     with gr.Row(elem_classes="lb-controls"):
