@@ -49,7 +49,7 @@ ARMS: Mapping[str, Arm] = {
         Arm(OWN, "ResFormer, both tasks"),
         Arm("seg_only", "the same network, segmentation only", alpha=0.0),
         Arm("cls_only", "the same network, classes only", seg_weight=0.0),
-        Arm("unet", "plain U-Net, both tasks", network="unet"),
+        Arm("unet", "plain U-Net of like cost, both tasks", network="unet"),
         Arm("no_transformer", "without window attention (residual encoder)", {"transformer": False}),
         Arm("no_dfe", "without feature enhancement", {"dfe": "off"}),
         Arm("last_scale", "classes from the last scale alone", {"scales": (4,)}),

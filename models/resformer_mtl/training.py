@@ -106,7 +106,7 @@ def fit(
     net.to(device).train()
     weights = None if class_weights is None else class_weights.to(device)
     rows, generator = Rows(train.has_mask, training, seed), torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=training.lr, weight_decay=training.weight_decay)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=training.lr, weight_decay=training.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 - step / training.steps) ** DECAY)
     for step in range(1, training.steps + 1):
         batch = train.rows(rows.draw())

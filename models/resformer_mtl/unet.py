@@ -1,7 +1,8 @@
 """The plain U-Net that the method is held against: the same two tasks and losses, none of the paper's parts.
 
-Source: the usual U-Net (arXiv 1505.04597) with batch normalisation and padding; the class head pools its deepest map through the same two linear
-layers as the method's (ours, so that both tasks can be compared). Legend as in `network.py`.
+Source: the usual U-Net (arXiv 1505.04597) with batch normalisation and padding. Ours: the class head pools the deepest map through the same two
+linear layers as the method's, and maps begin at half the picture's side, as the paper's do, so that a step costs no more than the method's.
+Legend as in `network.py`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from models.resformer_mtl.network import Output, Trace
 
 
 class PlainUNet(nn.Module):
-    """Pictures (B, 1 or 3, H, H) to segmentation (B, K, H, H) and class logits (B, L); level i has the method's width and half the side of i − 1."""
+    """Pictures (B, 1 or 3, H, H) to segmentation (B, K, H, H) and class logits (B, L); level i has the method's width and H / 2^i pixels a side."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config, widths = config, config.widths
         before = (config.in_channels, *widths[:-1])
-        self.down = nn.ModuleList(_double(a, b) for a, b in zip(before, widths, strict=True))
+        self.down = nn.ModuleList(_double(a, b, stride=1 if level else 2) for level, (a, b) in enumerate(zip(before, widths, strict=True)))
         pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose2d(deep, width, 2, 2) for deep, width in pairs)
         self.join = nn.ModuleList(_double(2 * width, width) for _, width in pairs)
@@ -42,12 +43,12 @@ class PlainUNet(nn.Module):
         x = maps[-1]
         for up, join, skip in zip(self.up, self.join, reversed(maps[:-1]), strict=True):
             x = join(torch.cat([up(x), skip], dim=1))
-        return self.out(x)
+        return F.interpolate(self.out(x), scale_factor=2, mode="bilinear", align_corners=True)
 
 
-def _double(before: int, after: int) -> nn.Sequential:
-    """Twice a 3×3 convolution with batch normalisation and ReLU."""
+def _double(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
+    """Twice a 3×3 convolution with batch normalisation and ReLU, the first one with a stride."""
     parts: list[nn.Module] = []
-    for channels in (before, after):
-        parts += [nn.Conv2d(channels, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+    for channels, step in ((before, stride), (after, 1)):
+        parts += [nn.Conv2d(channels, after, 3, step, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
     return nn.Sequential(*parts)
