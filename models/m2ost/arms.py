@@ -39,6 +39,9 @@ ARMS = {
         Arm("no_ccmm", "Without channel gates (CCMM)", "No view is turned up or down.", ccmm=False),
     )
 }
+LEAKY = "leaky"
+"""The whole method again, trained with other sections of the test patients among its sections: what a split by slide gives."""
+LEAKY_TITLE = "M2OST, three views, trained with a leaking split"
 ONE_VIEW = ("level0", "level1", "level2")
 
 

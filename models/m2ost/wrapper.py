@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.m2ost.arms import ARMS
+from models.m2ost.arms import ARMS, LEAKY, LEAKY_TITLE
 from models.m2ost.grid import SpotGrid, spot_grid
 from models.m2ost.views import FIELD_UM, Views, in_order
 from models.shared.checkpoints import CheckpointRefused, load
@@ -198,7 +198,7 @@ def load_predictor(arm: str = "full", *, path: str | Path | None = None, device:
     """
     if path is not None:
         return _own(str(path), Path(path).stat().st_mtime_ns if Path(path).exists() else 0, device)
-    if arm not in ARMS:
+    if arm not in (*ARMS, LEAKY):
         raise ValueError(f"There is no network called {arm!r}; choose among {', '.join(ARMS)}.")
     return _shipped(arm, device)
 
@@ -210,13 +210,14 @@ def _shipped(arm: str, device: str) -> Predictor:
     tensors, card = load(get("m2ost").checkpoint)
     seed = int(card.config["seeds"][0])
     try:
-        network = restored(tensors, "patient", arm, seed)
+        split, which, title = ("slide", "full", LEAKY_TITLE) if arm == LEAKY else ("patient", arm, ARMS[arm].title)
+        network = restored(tensors, split, which, seed)
     except KeyError as fault:
-        raise CheckpointRefused(f"The shipped weights hold no network “{ARMS[arm].title}”; make them again.") from fault
+        raise CheckpointRefused(f"The shipped weights hold no network “{title}”; make them again.") from fault
     mean = tensors[f"patient.{MEAN}"].float().numpy()
     scores = {row["name"]: row.get("pcc") for row in card.extra["genes"]} if arm == "full" else {}
     genes = [Gene(row["name"], row["group"], rounded(*row["range"]), scores.get(row["name"])) for row in card.extra["genes"]]
-    return Predictor(network, genes, mean, sha256=card.sha256, title=ARMS[arm].title, device=device)
+    return Predictor(network, genes, mean, sha256=card.sha256, title=title, device=device)
 
 
 @lru_cache(maxsize=8)

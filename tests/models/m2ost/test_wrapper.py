@@ -137,6 +137,7 @@ def test_the_shipped_networks_load_with_names_that_are_marked_as_planted() -> No
     assert {gene.group for gene in predictor.genes} == {"local", "context"}
     assert all(low < high for low, high in (gene.limits for gene in predictor.genes))
     assert load_predictor("level0").levels == (0,)
+    assert "leaking" in load_predictor("leaky").title
     with pytest.raises(ValueError, match="no network called"):
         load_predictor("best")
 

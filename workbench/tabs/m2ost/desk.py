@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import gradio as gr
 
-from models.m2ost.arms import ARMS
+from models.m2ost.arms import ARMS, LEAKY, LEAKY_TITLE
 from workbench.context import Context
 from workbench.jobs import Job, JobNotFound
 from workbench.parts.slide_viewer import read as read_view
@@ -86,9 +86,9 @@ class Desk:
         facts, mine = self.context.slides.get(request, asked.slide), self.own(request, asked.network)
         path = str(self.context.slides.path(request, asked.slide))
         arm = str(mine[0].config.get("arm", "full")) if mine else asked.network
-        if arm not in ARMS:
+        if arm not in (*ARMS, LEAKY):
             raise ValueError("There is no such network; choose one from the list.")
-        on = [level for level in ARMS[arm].levels if level in asked.levels]
+        on = [level for level in ARMS["full" if arm == LEAKY else arm].levels if level in asked.levels]
         if not on:
             raise ValueError("The network you chose does not take the views you ticked; tick another one.")
         table = None
@@ -113,11 +113,16 @@ class Desk:
 
     def networks(self, request: Any) -> list[tuple[str, str]]:
         """What can be chosen: the shipped networks, then the visitor's own trainings."""
-        made = [(arm.title, arm.id) for arm in ARMS.values()]
+        made = shipped()
         for job in self.context.jobs.list(visitor_of(request)):
             if job.work == OWN_WORK and job.over and "weights.safetensors" in self.context.jobs.result(job.id):
                 made.append((f"Your training: {job.title}", f"{OWN}{job.id}"))
         return made
+
+
+def shipped() -> list[tuple[str, str]]:
+    """The shipped networks as a list of choices."""
+    return [*((arm.title, arm.id) for arm in ARMS.values()), (LEAKY_TITLE, LEAKY)]
 
 
 def job_is_gone(files: dict[str, Path]) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from models.m2ost.arms import ARMS
 from models.m2ost.grid import SpotGrid
 from models.shared.method import Method
 from workbench.context import Context
@@ -23,7 +22,7 @@ from workbench.parts.slide_viewer import slide_viewer
 from workbench.parts.spot_inspector import spot_inspector
 from workbench.parts.training_panel import command
 from workbench.tabs.m2ost import api, inside
-from workbench.tabs.m2ost.desk import Asked, Desk, is_example, keep, window_of
+from workbench.tabs.m2ost.desk import Asked, Desk, is_example, keep, shipped, window_of
 from workbench.tabs.m2ost.names import EVENT, NOTE, PITCHES, PREDICT, QUICK, VIEWS
 
 MOST_GENES = 1000
@@ -42,9 +41,7 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
         empty="No slide is open. Choose one above, or open one of your own.",
     )
     with gr.Row(elem_classes="lb-controls"):
-        network = gr.Dropdown(
-            [(arm.title, arm.id) for arm in ARMS.values()], value="full", label="Network", elem_id="m2ost_network", scale=2, min_width=240
-        )
+        network = gr.Dropdown(shipped(), value="full", label="Network", elem_id="m2ost_network", scale=2, min_width=240)
         levels = gr.CheckboxGroup(
             [(name, level) for level, name in enumerate(VIEWS)],
             value=[0, 1, 2],
