@@ -84,7 +84,7 @@
     const look = () => {
       if (!map.n) return;
       const gene = map.genes[map.gene], [a, b] = map.limits(); name.textContent = gene.name;
-      about.textContent = [gene.group === "local" ? "Planted to follow what lies inside the spot." : gene.group === "context" ? "Planted to follow what lies around the spot." : "", gene.score === null || gene.score === undefined ? "How well it is predicted was not measured." : `On held-out sections it was predicted with r = ${gene.score.toFixed(2)}.`].filter(Boolean).join(" ");
+      about.textContent = [gene.group === "local" ? "Planted to follow what lies inside the spot." : gene.group === "context" ? "Planted to follow what lies around the spot." : "", gene.score === null || gene.score === undefined ? "How well it is predicted was not measured." : `On held-out sections it was predicted with r = ${gene.score.toFixed(2)}.`, map.note].filter(Boolean).join(" ");
       if (document.activeElement !== low) low.value = +a.toFixed(2); if (document.activeElement !== high) high.value = +b.toFixed(2);
       mark(); settle();
     };

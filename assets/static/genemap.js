@@ -105,7 +105,7 @@
 
     /* -- following the job -- */
     const laid = (e) => {
-      map.n = e.spots; map.scale = e.scale; map.genes = e.genes; map.diameter = e.diameter; map.fieldUm = e.field_um; map.network = e.network; map.names = { ...LAYERS, ...(e.names || {}) }; map.xy = new Float32Array(bytes(e.xy)); map.layers = {}; map.colours = null; map.spot = -1;
+      map.n = e.spots; map.scale = e.scale; map.genes = e.genes; map.diameter = e.diameter; map.fieldUm = e.field_um; map.network = e.network; map.note = e.note || ""; map.names = { ...LAYERS, ...(e.names || {}) }; map.xy = new Float32Array(bytes(e.xy)); map.layers = {}; map.colours = null; map.spot = -1;
       for (const name of e.layers) map.layers[name] = { data: new Int16Array(map.n * map.genes.length).fill(GONE), filled: new Uint8Array(map.n), count: 0 };
       map.pitch = pitchOf(map.xy, map.n); cell = map.pitch / 2; origin = [0, 0]; sheet.width = Math.max(1, Math.ceil(view.size.width / cell) + 2); sheet.height = Math.max(1, Math.ceil(view.size.height / cell) + 2);
       map.sharedLimits = [Math.min(...map.genes.map((g) => g.limits[0])), Math.max(...map.genes.map((g) => g.limits[1]))];

@@ -175,7 +175,7 @@ def _layout(predictor: Predictor, grid: SpotGrid, *, flips: bool, table: Table |
     genes = [{"name": gene.name, "group": gene.group, "score": gene.score, "limits": list(gene.limits)} for gene in predictor.genes]
     return {
         "kind": "layout", "spots": len(grid.xy), "xy": _text(grid.xy.astype("<f4")), "diameter": round(grid.diameter, 2), "scale": SCALE,
-        "genes": genes, "layers": layers, "field_um": predictor.field_um, "mpp": grid.mpp, "network": predictor.title,
+        "genes": genes, "layers": layers, "field_um": predictor.field_um, "mpp": grid.mpp, "network": predictor.title, "note": predictor.note,
         "names": {} if table is None else {"measured": table.name, "difference": f"Predicted − {table.name.lower()}"},
     }  # fmt: skip
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Chunk", "Gene", "Inspection", "PatchMap", "Predictor", "SpotGrid", "load_predictor", "spot_grid"]
 
 BATCH = 64
+MADE_UP = "These genes are made up and were learned on drawn sections. On a real slide the map shows the method at work and says nothing about the tissue."
 TURNS = 8
 """Flips and quarter turns of the test-time average."""
 
@@ -88,10 +89,18 @@ class Predictor:
     """One trained network with what is needed to use it. Thread-safe: one answer at a time."""
 
     def __init__(
-        self, network: M2OST, genes: Sequence[Gene], mean_profile: np.ndarray, *, sha256: str, title: str, device: str = "cpu"
+        self,
+        network: M2OST,
+        genes: Sequence[Gene],
+        mean_profile: np.ndarray,
+        *,
+        sha256: str,
+        title: str,
+        device: str = "cpu",
+        note: str = "",
     ) -> None:
         self.network, self.genes, self.mean_profile = network.eval().to(device), tuple(genes), mean_profile
-        self.sha256, self.title, self.device, self.field_um = sha256, title, device, FIELD_UM
+        self.sha256, self.title, self.device, self.field_um, self.note = sha256, title, device, FIELD_UM, note
         self._lock = Lock()
 
     @property
@@ -217,7 +226,7 @@ def _shipped(arm: str, device: str) -> Predictor:
     mean = tensors[f"patient.{MEAN}"].float().numpy()
     scores = {row["name"]: row.get("pcc") for row in card.extra["genes"]} if arm == "full" else {}
     genes = [Gene(row["name"], row["group"], rounded(*row["range"]), scores.get(row["name"])) for row in card.extra["genes"]]
-    return Predictor(network, genes, mean, sha256=card.sha256, title=title, device=device)
+    return Predictor(network, genes, mean, sha256=card.sha256, title=title, device=device, note=MADE_UP)
 
 
 @lru_cache(maxsize=8)

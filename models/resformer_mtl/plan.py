@@ -65,7 +65,7 @@ TWINS = ("seg_only", "cls_only")
 class Training:
     """How one run trains (spec §3, on a smaller scale)."""
 
-    steps: int = 720
+    steps: int = 650
     batch: int = 8
     masked_share: float = 0.0
     """Part of every batch that is drawn from pictures with a mask, where only some have one; 0 draws from all alike."""
@@ -90,9 +90,9 @@ class Task:
     arms: tuple[str, ...]
     training: Training = Training()
     side: int = 128
-    pool: int = 96
-    """Phantoms: training pictures of one seed."""
-    tests: int = 400
+    pool: int = 64
+    """Phantoms: training pictures of one seed; few, as scans with masks are."""
+    tests: int = 600
     """Phantoms: test pictures; a quarter as many again are for validation."""
     structures: tuple[str, ...] = ("lesion",)
     classes: tuple[str, ...] = ()
@@ -129,7 +129,7 @@ TASKS: Mapping[str, Task] = {
             "real",
             "busi",
             (OWN, *TWINS, "unet"),
-            Training(masked_share=0.5),
+            Training(steps=550, masked_share=0.5),
             classes=("benign", "malignant", "normal"),
         ),
         Task(

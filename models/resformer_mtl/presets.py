@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from models.resformer_mtl.plan import OWN, TWINS
 from models.shared.method import Preset
 
 PRESETS = (
     Preset(
         "embedded",
-        "OCT-like phantoms with every ablation, and real breast ultrasound (BUSI) with both twins and a U-Net; 3 seeds. About three quarters of an hour on one "
+        "OCT-like phantoms with every ablation, and real breast ultrasound (BUSI) with both twins and a U-Net; 3 seeds. About 40 minutes on one "
         "processor core; a stopped run goes on where it was.",
-        {"tasks": ["oct", "busi"], "seeds": 3},
+        {
+            "tasks": {
+                "oct": {"arms": [OWN, *TWINS, "unet", "no_transformer", "no_dfe", "last_scale", "parallel", "alpha_1"]},
+                "busi": {},
+            },
+            "seeds": 3,
+        },
     ),
     Preset(
         "quick",
@@ -29,7 +36,7 @@ PRESETS = (
     ),
     Preset(
         "full",
-        "All four sets, phantoms of breast ultrasound and brain MR too, 5 seeds; several hours, or less with a GPU.",
+        "All four sets, phantoms of breast ultrasound and brain MR too, one more weight α, 5 seeds; two hours, or less with a GPU.",
         {"tasks": ["oct", "busi", "breast", "brain"], "seeds": 5},
     ),
 )

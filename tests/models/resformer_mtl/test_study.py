@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +14,10 @@ from torchmetrics.functional.classification import multilabel_auroc
 from models.resformer_mtl import oct, recipe, study_data, study_report
 from models.resformer_mtl.packing import lay_in, pack, unpack
 from models.resformer_mtl.plan import ARMS, TASKS, PlanRefused, Training, read_plan
+from models.resformer_mtl.record import METHOD
 from models.resformer_mtl.study import Found, Study
 from models.resformer_mtl.training import Rows, build, fit
+from models.resformer_mtl.weights import arm_facts
 from models.resformer_mtl.wrapper import load_predictor
 from models.shared.checkpoints import save
 
@@ -116,10 +120,18 @@ def test_plans_that_cannot_be_run_are_refused(config, words):
 
 
 def test_every_ablation_and_twin_is_in_the_shipped_plan():
-    plan = read_plan({"tasks": ["oct", "busi"], "seeds": 3})
-    assert set(plan.tasks[0].arms) == set(ARMS)
-    assert set(plan.tasks[1].arms) >= {"full", "seg_only", "cls_only", "unet"}
+    plan = read_plan(METHOD.preset("embedded").config)
+    oct_task, busi = plan.tasks
+    assert set(oct_task.arms) == set(ARMS) - {"alpha_01"}
+    assert set(busi.arms) == {"full", "seg_only", "cls_only", "unet"}
     assert len(plan.seeds) == 3
+    weights = sum(arm_facts(task, ARMS[arm])["parameters"] for task in plan.tasks for arm in task.arms)
+    assert weights < 9_000_000, "a byte each, and a checkpoint stays below ten megabytes"
+
+
+def test_listing_the_room_would_load_no_torch():
+    code = "import sys; from models.resformer_mtl.record import METHOD; import models.resformer_mtl; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_packed_weights_are_near_and_small_and_fit_their_own_network_alone():
