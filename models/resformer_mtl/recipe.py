@@ -166,7 +166,8 @@ def _notes(plan: Plan) -> str:
         "Dice is averaged over structures, and for each over the pictures in which it truly is; distances also need something outlined, so read them with `missed`.",
         f"Every number is the mean of {len(plan.seeds)} trainings; intervals redraw the test pictures, within their labels. All arms of a seed train on the same "
         "pictures in the same order for the same number of steps; single-task twins are the same network with the other loss switched off.",
-        "Settings (size, steps, learning rate) were tried on phantoms of the training and validation seeds and on BUSI's validation part, for all arms together.",
+        "Settings (size, learning rate, how many pictures and steps) were chosen on OCT-like phantoms of the validation seeds for all arms together, and taken over for "
+        "the other sets with steps that fit the time.",
         "The weights that ship are those of the first seed, rounded to one byte a number; the numbers were measured after the rounding.",
     ]
     if any(task.id == "busi" for task in plan.tasks):
