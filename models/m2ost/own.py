@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FILES = {"weights": "weights.safetensors", "card": "weights.json", "measured": "measured.npz"}
 HELD_OUT = 0.25
 LEAST_SPOTS = 40
+FLATTERS = "Over the very section it was trained on, correlations flatter: three quarters of its spots were in the training."
 NOTE = "Asked about a stretch at the right side of the same section that was not trained on. Another patient's section will be predicted worse; only sections of other patients can show how much."
 
 
@@ -162,7 +163,9 @@ def restored_own(path: Path, device: str) -> Predictor:
     except RuntimeError as fault:
         raise CheckpointRefused("These weights do not fit the network that their card names; train again.") from fault
     made = [Gene(name, "", rounded(*ends), score) for name, ends, score in zip(genes, ranges, scores, strict=True)]
-    return Predictor(net, made, np.array(mean, np.float32), sha256=card.sha256, title=f"{card.title}, {ARMS[arm].title}", device=device)
+    return Predictor(
+        net, made, np.array(mean, np.float32), sha256=card.sha256, title=f"{card.title}, {ARMS[arm].title}", device=device, note=FLATTERS
+    )
 
 
 def _rows(section: Any, rows: np.ndarray) -> Any:
