@@ -153,6 +153,7 @@ def join(folder: str, options: Options) -> dict[str, Any]:
 
 def _predictor(options: Options) -> Predictor:
     import torch
+
     from models.m2ost.wrapper import load_predictor
 
     if options.device == "cpu":
