@@ -37,6 +37,7 @@ ARMS = {
         Arm("no_dpe", "Without fine patches (DPE)", "Every view in coarse patches alone.", dpe=False),
         Arm("no_ctmm", "Without listening between views (CTMM)", "Views only meet in the channel gates and at the end.", ctmm=False),
         Arm("no_ccmm", "Without channel gates (CCMM)", "No view is turned up or down.", ccmm=False),
+        Arm("no_both", "Without CTMM and CCMM", "Views meet at the end only.", ctmm=False, ccmm=False),
     )
 }
 LEAKY = "leaky"
