@@ -96,30 +96,44 @@ def locality() -> float:
 
 
 def geometry() -> float:
-    """5. The middle of a wider view is the closer view, smaller; before and after a shared turn."""
-    generator = np.random.default_rng(5)
-    wide = torch.from_numpy(generator.random((1, 3, 128, 128)))
-    views = [torch.nn.functional.avg_pool2d(centre(wide, share) if share > 1 else wide, 4 // share) for share in (4, 2, 1)]
-    views = [view if view.shape[-1] == 32 else torch.nn.functional.avg_pool2d(view, view.shape[-1] // 32) for view in views]
-    worst = 0.0
-    for turn in (0, 1):
-        a, b, c = (torch.rot90(view, turn, (-2, -1)) for view in views)
-        worst = max(
-            worst,
-            (torch.nn.functional.avg_pool2d(a, 2) - centre(b, 2)).abs().max().item(),
-            (torch.nn.functional.avg_pool2d(a, 4) - centre(c, 4)).abs().max().item(),
-        )
-    return worst
+    """5. As the shipped cutter makes them, the middle of a wider view is the closer view, smaller; before and after the training's shared turns."""
+    from models.m2ost.fit import as_images, turned
+    from models.m2ost.views import FIELD_UM, OVER, Views
+    from models.shared.slides import PixelSource
+
+    side, draw = 32, np.random.default_rng(5)
+    # At this scale a raster pixel of the closest view is one pixel of the slide, so that nothing is resampled in between.
+    mpp = FIELD_UM / (side * OVER)
+    source = PixelSource(draw.integers(0, 256, (512, 512, 3), np.uint8), mpp)
+    xy = 4.0 * draw.integers(40, 88, (12, 2))
+    images = as_images(torch.from_numpy(np.stack(Views(source, side=side).cut(xy, (0, 1, 2)), 1)), (0, 1, 2))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        after = turned(images)
+    shrunk = torch.nn.functional.avg_pool2d
+    return max(
+        (shrunk(spot, share) - centre(wide, share)).abs().max().item()
+        for spot, *wider in (images, after)
+        for share, wide in zip((2, 4), wider, strict=True)
+    )
 
 
 def order_free() -> float:
-    """6. Shuffling the tokens of one view leaves what the others hear of it as it was."""
+    """6. Shuffling the tokens of one view leaves what the others hear of it as it was; rows of attention sum to 1; no view gets longer or shorter."""
     net = small()
     block, generator = net.blocks[0].ctmm, torch.Generator().manual_seed(2)
     some = [torch.randn(1, net.tokens(level), 48, generator=generator, dtype=torch.float64) for level in net.levels]
     shuffled = [some[0], some[1][:, torch.randperm(some[1].shape[1], generator=generator)], some[2]]
     before, after = block(some, None), block(shuffled, None)
-    return float(max((before[i] - after[i]).abs().max().item() for i in (0, 2)))
+    moved = max((before[i] - after[i]).abs().max().item() for i in (0, 2))
+    lengths = sum(a.shape != b.shape for a, b in zip(before, some, strict=True))
+    # Where all tokens of the other views are alike, rows that sum to 1 hand their value on unchanged.
+    alike = [some[0], *(s[:, :1].expand_as(s) for s in some[1:])]
+    heard = sum(block.weight[0, place] * block.v[j](block.norm(alike[j][:, :1])) for place, j in enumerate((1, 2)))
+    unequal = (block(alike, None)[0] - alike[0] - heard).abs().max().item()
+    _, inside = net(pictures(), inside=True)
+    sums = max((attention.sum(-1) - 1).abs().max().item() for attention in inside.attention)
+    return float(moved + lengths + unequal + sums)
 
 
 def gates() -> float:
@@ -221,8 +235,20 @@ LAWS: tuple[tuple[str, int, str, float, Callable[[], float]], ...] = (
     ("Size", 2, "As many numbers as the released class holds.", 0.0, numbers),
     ("One view alone", 3, "Without other views it is an ordinary vision transformer.", 1e-5, one_view),
     ("Fine patches look at the middle alone", 4, "A pixel at the rim of a wide view touches coarse patches only.", 0.0, locality),
-    ("Nested views", 5, "The middle of a wide view is the closer view, made smaller, also after turning all of them.", 1e-9, geometry),
-    ("Listening has no order", 6, "What a view hears does not depend on the order of the other's patches.", 1e-9, order_free),
+    (
+        "Nested views",
+        5,
+        "The middle of a wide view is the closer view, made smaller, to one grey level and a half; also after the training's turns.",
+        1.5 / 255,
+        geometry,
+    ),
+    (
+        "Listening has no order",
+        6,
+        "What a view hears does not depend on the order of the other's patches, and its attention always sums to 1.",
+        1e-9,
+        order_free,
+    ),
     ("Gates see means", 7, "Twice the same tokens open the gates no wider; nothing is more than doubled.", 1e-9, gates),
     ("The average profile's trap", 8, "It scores high by spot without looking, and nothing by gene.", 1e-9, trap),
     ("Shares, not counts", 9, "Counting twice as deep changes nothing.", 2e-6, shares),

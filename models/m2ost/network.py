@@ -180,7 +180,8 @@ class M2OST(nn.Module):
     """Expression (B, G) from one batch of images a view, each (B, 3, S, S) in 0…1.
 
     With the defaults it is the paper's size: 7,043,466 numbers in the "repo" profile. levels: which views it takes, by how far out they are
-    (0 the spot, 1 twice as wide, 2 four times). dpe=False gives every view coarse patches alone.
+    (0 the spot, 1 twice as wide, 2 four times), or how many from the spot outwards. dpe=False gives every view coarse patches alone.
+    ValueError, in a sentence, for a profile, levels or sizes that cannot be.
     """
 
     def __init__(
@@ -193,7 +194,7 @@ class M2OST(nn.Module):
         depth: int = 4,
         heads: int = 3,
         head_dim: int | None = None,
-        levels: Sequence[int] = (0, 1, 2),
+        levels: int | Sequence[int] = (0, 1, 2),
         genes: int = 250,
         dpe: bool = True,
         ctmm: bool = True,
@@ -203,14 +204,15 @@ class M2OST(nn.Module):
         super().__init__()
         if profile not in ("repo", "paper"):
             raise ValueError(f"The profile is 'repo' or 'paper', not {profile!r}.")
+        levels = tuple(range(levels)) if isinstance(levels, int) else tuple(levels)
         if not levels or list(levels) != sorted(set(levels)) or not 0 <= min(levels) <= max(levels) <= 3:
-            raise ValueError(f"levels must be different numbers from 0 to 3 in rising order, not {tuple(levels)}.")
+            raise ValueError(f"levels must be different numbers from 0 to 3 in rising order, not {levels}.")
         finest = 2 ** max(levels) if dpe else 1
         if image % patch or (image // finest) % (patch // finest or 1) or patch % finest:
             raise ValueError(
                 f"A side of {image} px cannot be cut into patches of {patch} px and {finest} times finer ones; choose other sizes."
             )
-        self.profile, self.image, self.patch, self.levels, self.dpe = profile, image, patch, tuple(levels), dpe
+        self.profile, self.image, self.patch, self.levels, self.dpe = profile, image, patch, levels, dpe
         head_dim = dim // heads if head_dim is None else head_dim
         self.per_group = (image // patch) ** 2
         sizes = max(levels) + 1 if dpe else 1

@@ -20,9 +20,9 @@ FIELD_UM = 112.0
 SIDE = 32
 """Pixels a view of the shipped networks."""
 OVER = 2
-BLOCK = 256
-"""Raster pixels a side that are read at once."""
-KEPT_BLOCKS = 192
+BLOCK = 64
+"""Raster pixels a side that are read at once: as wide as a view, so that spots far from each other drag little along that nobody needs."""
+KEPT_BLOCKS = 3072
 """Per reader: 38 MB."""
 WHITE = 255
 
