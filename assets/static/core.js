@@ -104,8 +104,11 @@
   };
 
   /* A formula wider than the screen scrolls; then the keyboard must reach it, too. Lessons are laid out when their drawer is first opened. */
-  const reach = () => document.querySelectorAll(".lb-lesson .katex-display").forEach((e) => { if (e.scrollWidth > e.clientWidth) e.tabIndex = 0; else e.removeAttribute("tabindex"); });
+  const focusable = (e) => { if (e.scrollWidth > e.clientWidth) e.tabIndex = 0; else e.removeAttribute("tabindex"); };
+  const sizes = new ResizeObserver((entries) => entries.forEach((entry) => focusable(entry.target.closest(".katex-display")))), known = new WeakSet();
+  const reach = () => document.querySelectorAll(".lb-lesson .katex-display").forEach((e) => { if (!known.has(e)) { known.add(e); sizes.observe(e); if (e.firstElementChild) sizes.observe(e.firstElementChild); } focusable(e); });
   let soon = 0; const later = () => { clearTimeout(soon); soon = setTimeout(reach, 150); };
+  document.fonts?.addEventListener("loadingdone", later); // a formula's width is known once its letters are here
   new MutationObserver(later).observe(document.body, { childList: true, subtree: true }); addEventListener("resize", later);
 
   /* Let the picture in a canvas be saved with a stamp under it. */

@@ -40,6 +40,8 @@ def test_each_drawer_opens_and_fits(open_page, shot, drawer: str, width: int, da
 def test_axe_finds_no_serious_violation(open_page, drawer: str, dark: bool) -> None:
     page = open_page(dark=dark)
     go(page, drawer)
+    page.wait_for_function("() => document.fonts.status === 'loaded'")
+    page.wait_for_timeout(500)  # formulas are measured once their letters are here
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
     serious = [(v["id"], v["help"], [n["html"][:160] for n in v["nodes"]][:4]) for v in found if v["impact"] in {"serious", "critical"}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -160,6 +161,9 @@ def test_wheel_zooms_around_the_pointer_and_drag_follows_it(page) -> None:
     settled(page)
     assert at(page, 900, 700) == pytest.approx((x - 120, y + 40), abs=3)
     assert look(page, "v.scale") == pytest.approx(before)
+    deadline = time.monotonic() + 20  # Python hears of a view once it has come to rest
+    while told(page, "view_changed")["data"]["scale"] != pytest.approx(before, rel=0.01) and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
     assert told(page, "view_changed")["data"]["scale"] == pytest.approx(before, rel=0.01)
 
 
@@ -167,6 +171,7 @@ def test_a_click_tells_its_level_0_pixel_and_a_drag_does_not(page) -> None:
     page.evaluate(f"() => {{ window.clicks = []; {VIEW}.on('click', (c) => window.clicks.push(c)); }}")
     page.mouse.click(*at(page, 400, 300))
     drag(page, (600, 300), (700, 400))
+    settled(page)
     page.keyboard.down("Shift")
     page.mouse.click(*at(page, 500, 350))
     page.keyboard.up("Shift")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from urllib.parse import unquote
 
@@ -54,7 +55,9 @@ def ask(app, raw, cookie=ANN, method="GET"):
         else:
             answer["body"] += message.get("body", b"")
 
-    asyncio.run(asyncio.wait_for(app(scope, receive, send), 20))
+    # in a thread of its own: browser tests of the same run leave an event loop running in this one
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, asyncio.wait_for(app(scope, receive, send), 20)).result()
     return answer["status"], answer["body"]
 
 

@@ -37,7 +37,7 @@ def publish(desk: Desk) -> None:
         Args:
             slide: id of a slide (see m2ost_slides); empty for the first one.
             window: x, y, width and height in full-resolution pixels; empty for the whole slide. At most 2,000 spots are answered.
-            network: which trained network: full, levels01, level0, level1, level2, no_dpe, no_ctmm or no_ccmm.
+            network: which trained network: full, levels01, level0, level1, level2, no_dpe, no_ctmm, no_ccmm or no_both.
             views: which views it is given: 0 the spot, 1 twice as wide, 2 four times.
             pitch_um: distance of the spots in micrometres.
             flips: mean over eight flips and turns.
