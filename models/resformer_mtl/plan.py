@@ -65,7 +65,7 @@ TWINS = ("seg_only", "cls_only")
 class Training:
     """How one run trains (spec §3, on a smaller scale)."""
 
-    steps: int = 650
+    steps: int = 2000
     batch: int = 8
     masked_share: float = 0.0
     """Part of every batch that is drawn from pictures with a mask, where only some have one; 0 draws from all alike."""
@@ -129,7 +129,7 @@ TASKS: Mapping[str, Task] = {
             "real",
             "busi",
             (OWN, *TWINS, "unet"),
-            Training(steps=550, masked_share=0.5),
+            Training(steps=1500, masked_share=0.5),
             classes=("benign", "malignant", "normal"),
         ),
         Task(

@@ -8,8 +8,8 @@ from models.shared.method import Preset
 PRESETS = (
     Preset(
         "embedded",
-        "OCT-like phantoms with every ablation, and real breast ultrasound (BUSI) with both twins and a U-Net; 3 seeds. About 40 minutes on one "
-        "processor core; a stopped run goes on where it was.",
+        "OCT-like phantoms with every ablation, and real breast ultrasound (BUSI) with both twins and a U-Net; 3 seeds. About two hours on one "
+        "processor core, minutes with a GPU; a stopped run goes on where it was.",
         {
             "tasks": {
                 "oct": {"arms": [OWN, *TWINS, "unet", "no_transformer", "no_dfe", "last_scale", "parallel", "alpha_1"]},
@@ -36,7 +36,7 @@ PRESETS = (
     ),
     Preset(
         "full",
-        "All four sets, phantoms of breast ultrasound and brain MR too, one more weight α, 5 seeds; two hours, or less with a GPU.",
+        "All four sets, phantoms of breast ultrasound and brain MR too, one more weight α, 5 seeds; five hours on one core, or far less with a GPU.",
         {"tasks": ["oct", "busi", "breast", "brain"], "seeds": 5},
     ),
 )

@@ -113,7 +113,7 @@ def _card(study: Study, config: Mapping[str, object], seed: int, device: str) ->
         recipe=_command(config, seed, device),
         seed=seed,
         seconds=sum(run.seconds for cell in cells for run in cell.runs),
-        hardware=hardware(device),
+        hardware=", ".join(sorted({run.hardware for cell in cells for run in cell.runs} - {""})) or hardware(device),
         parameters=own,
         trained_parameters=own,
         metrics=study_report.card_metrics(cells),

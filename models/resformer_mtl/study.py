@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from models.resformer_mtl.study_data import Cases, Material
 from models.resformer_mtl.training import Answers, answers, build, fit
 from models.shared.checkpoints import parse, write_atomically
 from models.shared.segmentation_metrics import case_scores
+from models.shared.training import hardware
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Found:
     """(N, L) in 0…1."""
     seconds: float
     steps: int
+    hardware: str = ""
+    """What it trained on."""
 
     def as_json(self) -> dict:
         """Plain values, None for NaN."""
@@ -101,6 +104,16 @@ class Study:
         self.done = 0
         self._tests: dict[str, Cases] = {}
         folder.mkdir(parents=True, exist_ok=True)
+
+    def pending(self) -> list[RunId]:
+        """Runs that are not in the folder yet."""
+        runs = [RunId(task.id, arm, seed) for task in self.plan.tasks for seed in self.plan.seeds for arm in task.arms]
+        return [run for run in runs if not self._file(run).exists()]
+
+    def work(self, run: RunId) -> Iterator[dict]:
+        """One run by itself, as one of several processes does it; yields progress events."""
+        task = next(task for task in self.plan.tasks if task.id == run.task)
+        yield from self._run(task, ARMS[run.arm], run.seed, study_data.material(task, run.seed))
 
     def run(self) -> Iterator[dict]:
         """Task by task, seed by seed, arm by arm; yields progress events."""
@@ -166,7 +179,9 @@ class Study:
         seconds = time.perf_counter() - started
         packed = pack(net.state_dict())
         lay_in(net, packed)
-        found = measure(answers(net, material.test.x), material.test, task, seconds=seconds, steps=len(losses))
+        # on the processor, as the card's numbers are computed again there
+        said = answers(net.to("cpu"), material.test.x)
+        found = replace(measure(said, material.test, task, seconds=seconds, steps=len(losses)), hardware=hardware(self.device))
         if self.plan.ships(seed):
             from safetensors.torch import save
 
