@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from models.shared.data import phantoms
-from models.shared.paths import data_root
+from models.shared.paths import assets_dir, data_root
 from workbench.imaging import Study
 from workbench.imaging.windows import FULL_8_BIT
 
@@ -70,12 +70,23 @@ def from_data(folder: str, names: Iterable[str], label: str) -> tuple[Example, .
     return tuple(Example(f"data:{place}", label) for place in found)
 
 
+def from_assets(names: Iterable[str], label: str) -> tuple[Example, ...]:
+    """Files that ship with the program, in assets/examples; all of them were drawn by it."""
+    return tuple(Example(f"asset:{name}", label) for name in names if (assets_dir() / "examples" / name).is_file())
+
+
+def title_of(id: str) -> str:
+    """What an example that comes from a file is called."""
+    return "Phantom, drawn by this program" if id.startswith("asset:") else "Example scan from this server's data folder"
+
+
 def data_path(id: str) -> Path | None:
-    """The file of a "data:" id inside the data folder; None for other ids and for whatever leads outside."""
+    """The file of a "data:" id inside the data folder, or of an "asset:" id among the program's examples; None for other ids and for whatever leads outside."""
     kind, _, place = id.partition(":")
-    if kind != "data":
+    roots = {"data": data_root, "asset": lambda: assets_dir() / "examples"}
+    if kind not in roots:
         return None
-    root = data_root().resolve()
+    root = roots[kind]().resolve()
     path = (root / place).resolve()
     return path if path.is_relative_to(root) else None
 

@@ -171,6 +171,12 @@ class Pictures:
         """The picture for the visitor behind `request`; PictureGone when it is not theirs or not kept, InputRefused for a frame it has not."""
         return self._picture(visitor_of(request), shown)
 
+    def file(self, request: Any, shown: Shown) -> Path | None:
+        """The file behind a picture, for what is written beside it; None for what is drawn by the program. PictureGone when it is not theirs."""
+        if self.is_example(shown.id):
+            return examples.data_path(shown.id)
+        return self._own(visitor_of(request), shown.id).path
+
     def offer(self, example: Example) -> None:
         """Let an example out of the data folder be shown to everybody; phantoms need no leave."""
         self._offered.add(example.id)
@@ -212,7 +218,7 @@ class Pictures:
             title = "Your picture"
             key = examples.phantom_key(shown.id)
             if self.is_example(shown.id):
-                title = key.title if key else "Example scan from this server's data folder"
+                title = key.title if key else examples.title_of(shown.id)
             ready = _picture(self._study(shown), shown, title, key)
             self._ready.put(shown, ready)
         return ready

@@ -1,17 +1,18 @@
 """ResFormer-MTL: one encoder for a segmentation and a diagnosis (arXiv 2412.00351).
 
-The record of this room stands in `record.py` and moves here once its weights ship; until then no list shows the room. Importing this package loads
-no PyTorch; ``ResFormerMTL``, the network under its own name, is loaded when first asked for.
+Importing this package loads no PyTorch; ``ResFormerMTL``, the network under its own name, is loaded when first asked for.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from models.resformer_mtl.record import METHOD
+
 if TYPE_CHECKING:
     from models.resformer_mtl.network import ResFormerMTL
 
-__all__ = ["ResFormerMTL"]
+__all__ = ["METHOD", "ResFormerMTL"]
 
 
 def __getattr__(name: str) -> Any:

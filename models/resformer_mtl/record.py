@@ -1,4 +1,4 @@
-"""The record of this room. It moves to `__init__.py` once the weights ship; until then no list shows the room. Loads no PyTorch."""
+"""The record of this room: what it is called, what can be switched, which presets train it. Loads no PyTorch."""
 
 from __future__ import annotations
 

@@ -34,6 +34,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
+def choose_room(page: Page, title: str) -> None:
+    """Open a room's tab; on a narrow screen the last ones stand in a menu."""
+    page.wait_for_selector("#rooms [role=tab]")
+    page.wait_for_timeout(300)  # tabs move into the menu once the page knows its width
+    tab = page.locator("#rooms [role=tablist]").first.get_by_role("tab", name=title, exact=True)
+    if tab.count():
+        tab.click()
+    else:
+        page.locator("#rooms .overflow-menu > button").first.click()
+        page.locator("#rooms .overflow-dropdown").first.get_by_text(title, exact=True).click()
+
+
 class App:
     """The running server as a test sees it."""
 

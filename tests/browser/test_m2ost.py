@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page
 
 from models.shared.method import get
+from tests.browser.conftest import choose_room
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 VIEWER, MAP = "#m2ost_viewer", "Lightbox.slide.views[0].map"
@@ -30,7 +31,7 @@ def room(open_page):
     def opened(drawer: str = "Explore", **options) -> Page:
         page = open_page(**options)
         page.set_default_timeout(120_000)
-        page.get_by_role("tab", name="M2OST", exact=True).click()
+        choose_room(page, "M2OST")
         page.wait_for_selector(PROOF["Explore"], timeout=120_000)
         if drawer != "Explore":
             page.locator("#m2ost_drawers").get_by_role("tab", name=drawer, exact=True).click()

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import choose_room
+
 CANVAS = "#medfocusclip_canvas canvas"
 SIDE = 256  # of the example phantom, in picture pixels
 SLOW_MS = 120_000  # the first question loads two networks
@@ -81,7 +83,7 @@ def room(open_page) -> Callable[..., Page]:
 
     def opened(**view) -> Page:
         page = open_page(**view)
-        page.get_by_role("tab", name="MedFocusCLIP", exact=True).click()
+        choose_room(page, "MedFocusCLIP")
         until(page, "+d.area > 0")
         page.wait_for_selector("#medfocusclip_bars td", timeout=SLOW_MS)
         return page

@@ -12,6 +12,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from pydicom.data import get_testdata_file
 
+from tests.browser.conftest import choose_room
+
 FACTS, GALLERY = "#promim_input_facts", "#promim_input_examples"
 DROP = """([url, to]) => fetch(url).then((answer) => answer.blob()).then((blob) => {
   const data = new DataTransfer(); data.items.add(new File([blob], "dropped.png", { type: "image/png" }));
@@ -26,7 +28,7 @@ def room(open_page):
         page = open_page(**options)
         page.set_default_timeout(120_000)
         expect.set_options(timeout=120_000)
-        page.get_by_role("tab", name="ProMIM", exact=True).click()
+        choose_room(page, "ProMIM")
         page.wait_for_selector(f"{GALLERY} .lb-thumb", state="visible")
         return page
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from models.shared.method import get
 from models.shared.paths import assets_dir
+from tests.browser.conftest import choose_room
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 EXAMPLE = Path(__file__).resolve().parents[2] / "assets" / "examples" / "brain_phantoms.zip"
@@ -34,7 +35,7 @@ def room(open_page):
     def opened(drawer: str = "Explore", **options) -> Page:
         page = open_page(**options)
         page.set_default_timeout(120_000)
-        page.get_by_role("tab", name="ProMIM", exact=True).click()
+        choose_room(page, "ProMIM")
         page.wait_for_selector(f"{BARS} td", timeout=120_000)
         if drawer != "Explore":
             page.locator("#promim_drawers").get_by_role("tab", name=drawer, exact=True).click()

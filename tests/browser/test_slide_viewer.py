@@ -243,6 +243,9 @@ def test_a_link_reopens_slide_view_and_gene(page, open_page) -> None:
     assert look(other, "v.rotation") == pytest.approx(30)
     assert look(other, "view.extra") == {"gene": "ERBB2"}
     assert other.locator("#room_slides-button").get_attribute("aria-selected") == "true"
+    settled(other)
+    other.wait_for_function("() => /x=800.*gene=ERBB2/.test(location.hash)")
+    other.wait_for_timeout(700)  # the page writes its own address a moment after it has come to rest
     other.evaluate("() => { location.hash = location.hash.replace('x=800', 'x=300').replace('ERBB2', 'CD74'); }")
     shows(other, 300, 600, 700)
     assert look(other, "view.extra.gene") == "CD74"

@@ -7,6 +7,7 @@ decode one frame. Any error of a library becomes `InputRefused` here, and only i
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -56,7 +57,10 @@ def _load(path: str | Path, frame: int | None, limits: Limits) -> Study:
 def _reader(content: Content, kind: str, limits: Limits) -> Reader:
     # imported here: each reader brings a heavy library that the server's start must not wait for
     if kind == "dicom":
-        from workbench.imaging.dicom import open_dicom
+        with _IMPORTS:  # threads that import it at the same time can each get half of it
+            import pydicom.pixels  # noqa: F401
+
+            from workbench.imaging.dicom import open_dicom
 
         return open_dicom(content, limits=limits)
     if kind == "nifti":
@@ -106,6 +110,9 @@ def _checked_frame(reader: Reader, frame: int | None) -> int:
     if isinstance(frame, bool) or not hasattr(frame, "__index__") or not 0 <= frame < reader.frames:
         raise InputRefused(f"There is no such frame: the file has {reader.frames:,}; please choose one from 0 to {reader.frames - 1:,}.")
     return int(frame)
+
+
+_IMPORTS = threading.Lock()
 
 
 def _guarded(work: Callable[[], _T], kind: str | None = None) -> _T:

@@ -11,12 +11,12 @@ from models.m2ost.arms import ARMS
 from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
+from workbench.parts.preset_panel import preset_panel
 from workbench.parts.training_board import training_board
 from workbench.parts.training_panel import job_controls
 from workbench.tabs.m2ost.desk import OWN_WORK, Desk, desk_of
 from workbench.tabs.m2ost.names import QUICK, TABLES
 
-PRESET = "models.shared.preset_run:train"
 DONE = "Finished. In Explore, choose your training under “Network” to lay its genes over any slide."
 MISSING = "Upload the table of your section first."
 GONE = "Your table is no longer on this server, as uploads are deleted after a while; upload it again."
@@ -28,7 +28,7 @@ def train(method: Method, context: Context, site: gr.Blocks) -> None:
     gr.Markdown("#### A network for the genes of your own section", container=False)
     _own(context, site, desk)
     gr.Markdown("#### The study behind the Evidence drawer, run here", container=False)
-    _preset(method, context, site)
+    preset_panel(method, context, site)
 
 
 def _own(context: Context, site: gr.Blocks, desk: Desk) -> None:
@@ -120,28 +120,3 @@ def _own(context: Context, site: gr.Blocks, desk: Desk) -> None:
 
     board.ended(mine, [desk.network, desk.slide], [desk.network, desk.viewer], **QUICK)
     site.load(controls.find_again(context, board, OWN_WORK), None, [board, controls.job], **QUICK)
-
-
-def _preset(method: Method, context: Context, site: gr.Blocks) -> None:
-    with gr.Row():
-        chosen = gr.Dropdown(
-            [(preset.name, preset.name) for preset in method.presets],
-            value="quick",
-            label="Preset",
-            info=method.preset("quick").about,
-            elem_id="m2ost_preset",
-        )
-        seed = gr.Number(0, precision=0, minimum=0, label="Seed", info="Other starts.", min_width=120)
-    controls = job_controls("m2ost_preset_run", start_label="Run the study")
-    board = training_board(
-        elem_id="m2ost_preset_board", done="Finished. The shipped weights stay as they are; these are yours to take along."
-    )
-
-    def config(preset: str, seed: float | None) -> dict[str, Any]:
-        return {"recipe": method.id, "preset": preset, "seed": int(seed or 0)}
-
-    controls.wire(
-        context, board, config=config, inputs=[chosen, seed], work=PRESET, title=lambda made: f"M2OST study, preset {made['preset']}"
-    )
-    chosen.change(lambda name: gr.Dropdown(info=method.preset(name).about), chosen, chosen, queue=False, **QUICK)
-    site.load(controls.find_again(context, board, PRESET, recipe=method.id), None, [board, controls.job], **QUICK)

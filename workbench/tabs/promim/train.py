@@ -10,6 +10,7 @@ from models.promim.arms import ARMS
 from models.promim.presets import RATIOS, WEIGHTS
 from models.shared.method import Method
 from workbench.context import Context
+from workbench.parts.preset_panel import preset_panel
 from workbench.parts.training_board import training_board
 from workbench.parts.training_panel import job_controls
 from workbench.tabs.promim.controls import QUICK, own_prompts
@@ -19,7 +20,6 @@ from workbench.tabs.promim.own_zip import config_of, own_zip
 from workbench.tabs.promim.scene import Scene, scene_of
 from workbench.zip_pictures import WORK
 
-PRESET = "models.shared.preset_run:train"
 DONE = "Finished. In Explore, choose your training under “Learned prompts” to use it on any picture."
 TEMPLATE = "a photo of a {}."
 
@@ -30,7 +30,7 @@ def train(method: Method, context: Context, site: gr.Blocks) -> None:
     gr.Markdown("#### Prompts for your own classes", container=False)
     _own(context, site, scene)
     gr.Markdown("#### The study behind the Evidence drawer, run here", container=False)
-    _preset(method, context, site)
+    preset_panel(method, context, site)
 
 
 def _own(context: Context, site: gr.Blocks, scene: Scene) -> None:
@@ -102,28 +102,3 @@ def _settings(
         "lr": float(lr or 0.02),
         "seed": int(seed or 0),
     }
-
-
-def _preset(method: Method, context: Context, site: gr.Blocks) -> None:
-    with gr.Row():
-        chosen = gr.Dropdown(
-            [(preset.name, preset.name) for preset in method.presets],
-            value="quick",
-            label="Preset",
-            info=method.preset("quick").about,
-            elem_id="promim_preset",
-        )
-        seed = gr.Number(0, precision=0, minimum=0, label="Seed", info="Other pictures, other starts.", min_width=120)
-    controls = job_controls("promim_preset_run", start_label="Run the study")
-    board = training_board(
-        elem_id="promim_preset_board", done="Finished. The shipped weights stay as they are; these are yours to take along."
-    )
-
-    def config(preset: str, seed: float | None) -> dict[str, Any]:
-        return {"recipe": method.id, "preset": preset, "seed": int(seed or 0)}
-
-    controls.wire(
-        context, board, config=config, inputs=[chosen, seed], work=PRESET, title=lambda made: f"ProMIM study, preset {made['preset']}"
-    )
-    chosen.change(lambda name: gr.Dropdown(info=method.preset(name).about), chosen, chosen, queue=False, **QUICK)
-    site.load(controls.find_again(context, board, PRESET, recipe=method.id), None, [board, controls.job], **QUICK)

@@ -1,0 +1,91 @@
+"""What programs may ask of this tab, with typed arguments. No file of the server is named: a picture is an example's id, or rows of grey values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from models.shared.method import Method
+from workbench.context import Context
+from workbench.parts.segments import encode
+from workbench.pictures import Shown
+from workbench.tabs.resformer_mtl.desk import predictor_of, spoken
+from workbench.tabs.resformer_mtl.scan import WORK_PX, examples, resized, scan
+
+FIRST = examples()[-1].id
+MAX_PIXELS = 4_000_000
+
+
+def publish(context: Context, method: Method) -> None:
+    """Register the function with the Blocks being built."""
+
+    def resformer_mtl(
+        request: gr.Request,
+        picture: str = FIRST,
+        pixels: list = [],
+        task: str = "busi",
+        network: str = "full",
+        threshold: float = 0.5,
+        row_mm: float = 0,
+        column_mm: float = 0,
+    ) -> dict:
+        """Outline the lesion and name the class of one picture.
+
+        Args:
+            picture: Id of an example, used when no pixels are given.
+            pixels: The picture itself, rows of grey values from 0 to 255.
+            task: busi (breast ultrasound) or oct (retina).
+            network: full, seg_only, cls_only, unet; for oct also no_transformer, no_dfe, last_scale, parallel, alpha_1.
+            threshold: Probability above which a pixel is outlined, 0 to 1.
+            row_mm: Height of a pixel of `pixels` in millimetres; 0: not known.
+            column_mm: Width of a pixel of `pixels` in millimetres; 0: not known.
+
+        Returns:
+            Scores of the classes, lesions with their measures, and each structure's mask as run lengths in reading order (outside first).
+        """
+        with spoken():
+            from models.resformer_mtl.results import Options
+
+            values, spacing = _pixels(context, request, picture, pixels, (row_mm, column_mm))
+            predictor = predictor_of(context, request, task, network)
+            result = predictor.run(predictor.prepare(values, spacing), Options(threshold=float(threshold)))
+        scores = {} if result.scores is None else dict(zip(predictor.classes, map(float, result.scores), strict=True))
+        lesions = [
+            {
+                "structure": predictor.structures[one.structure - 1],
+                "area": one.area,
+                "longest": one.longest,
+                "across": one.across,
+                "unit": one.unit,
+            }
+            for one in result.lesions
+        ]
+        masks = {name: encode(result.mask == number) for number, name in enumerate(predictor.structures, 1)}
+        return {"size": list(result.mask.shape), "classes": scores, "lesions": lesions, "run_lengths": masks, "network": predictor.arm}
+
+    gr.api(resformer_mtl, api_name="resformer_mtl", concurrency_id="model", concurrency_limit=1)
+
+
+def _pixels(
+    context: Context, request: Any, picture: str, pixels: Any, mm: tuple[float, float]
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """The picture of a call with its spacing. ValueErrors with a sentence; PictureGone for an id that is nobody's or somebody else's."""
+    if not pixels:
+        made = scan(context, request, Shown(str(picture)))
+        return made.pixels, made.spacing_mm
+    try:
+        rows = np.asarray(pixels, dtype=np.float64)
+    except (TypeError, ValueError):
+        rows = np.empty(0)
+    if rows.ndim != 2 or not 0 < rows.size <= MAX_PIXELS or not ((rows >= 0) & (rows <= 255)).all():
+        raise ValueError(
+            f"pixels must be rows of equal length with grey values from 0 to 255, at most {MAX_PIXELS / 1e6:g} million of them."
+        )
+    if min(mm) < 0 or (min(mm) == 0) != (max(mm) == 0):
+        raise ValueError("row_mm and column_mm are both positive, or both 0 where the size of a pixel is not known.")
+    grey = np.rint(rows).astype(np.uint8)
+    small = resized(grey, WORK_PX / max(grey.shape))
+    spacing = tuple(one * own / now for one, own, now in zip(mm, grey.shape, small.shape, strict=True)) if max(mm) else None
+    return small, spacing
