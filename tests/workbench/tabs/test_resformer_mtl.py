@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from types import SimpleNamespace
 
 import gradio as gr
@@ -19,7 +20,9 @@ from workbench.pictures import Shown
 from workbench.tabs.resformer_mtl import reference, results, takealong
 from workbench.tabs.resformer_mtl.compare import compared
 from workbench.tabs.resformer_mtl.desk import Desk, Late
-from workbench.tabs.resformer_mtl.explore import answered
+from workbench.tabs.resformer_mtl.evidence import reliability
+from workbench.tabs.resformer_mtl.explore import answered, card_of
+from workbench.tabs.resformer_mtl.learn import pull
 from workbench.tabs.resformer_mtl.scan import examples, scan, task_of, truth
 from workbench.tabs.resformer_mtl.train import EXAMPLE, look
 from workbench.visitors import COOKIE
@@ -158,3 +161,15 @@ def test_an_uploaded_zip_is_looked_at_and_a_bad_one_refused(tmp_path):
     assert "Not taken" in markup
     assert path == ""
     assert look(str(tmp_path))[1] == ""
+
+
+def test_the_two_tasks_pull_is_told_for_every_scale():
+    rows = pull()
+    assert rows.count("<tr>") == 5
+    assert all(-1 <= float(cell.replace("−", "-")) <= 1 for cell in re.findall(r"[+−]\d\.\d\d", rows))
+
+
+def test_the_percentages_of_the_card_are_held_against_what_was_true():
+    card = card_of(METHOD)
+    assert "it was truly so" in reliability(card, "oct")
+    assert reliability(card, "nothing") == ""

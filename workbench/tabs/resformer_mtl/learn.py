@@ -10,6 +10,7 @@ from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.lesson import deviations, lesson, oracle_panel
+from workbench.tabs.resformer_mtl.desk import spoken
 
 LESSON = r"""
 ### What this is about, in plain words
@@ -53,8 +54,34 @@ def learn(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
     lesson(LESSON)
     html.show(html.card("What could be read of the paper", f"<p>{html.text(method.paper.read)}</p>"))
+    _pull()
     oracle_panel(method.id, _checks)
     deviations(method)
+
+
+def _pull() -> None:
+    """A button that works out whether the two tasks teach the encoder the same way."""
+    gr.Markdown("#### Do the two tasks pull the encoder the same way?", container=False)
+    gr.Markdown(
+        "For 16 training phantoms: the direction in which the outline's loss would change each scale of the trained encoder, against the direction of the class "
+        "loss. 1: the same way. 0: they do not meet. −1: against each other.",
+        container=False,
+    )
+    run = gr.Button("Work it out", elem_id="resformer_mtl_pull", scale=0)
+    out = html.show("", elem_id="resformer_mtl_pull_table")
+    run.click(pull, None, out, api_visibility="private", show_progress="minimal", concurrency_id="model", concurrency_limit=1)
+
+
+def pull() -> str:
+    """The cosines of the shipped network on OCT-like phantoms, scale by scale."""
+    from models.resformer_mtl.insight import gradient_cosine, training_batch
+    from models.resformer_mtl.wrapper import load_predictor
+
+    with spoken():
+        found = gradient_cosine(load_predictor("oct").net, training_batch("oct"))
+    return html.table(
+        ["Scale", "Cosine of the two tasks"], [[str(number), f"{value:+.2f}".replace("-", "−")] for number, value in enumerate(found, 1)]
+    )
 
 
 def _checks() -> list[Any]:
