@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from models.resformer_mtl.measures import Lesion
+from models.shared.lesion_measures import Lesion
 
 
 class OptionRefused(ValueError):

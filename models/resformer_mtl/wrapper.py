@@ -25,7 +25,6 @@ from torch import Tensor
 from models.resformer_mtl.config import STAGES
 from models.resformer_mtl.layers import partition
 from models.resformer_mtl.losses import probabilities
-from models.resformer_mtl.measures import measure
 from models.resformer_mtl.network import ResFormerMTL, Trace
 from models.resformer_mtl.record import METHOD
 from models.resformer_mtl.results import Agreement, Layer, Looked, OptionRefused, Options, Prepared, Result
@@ -33,6 +32,7 @@ from models.resformer_mtl.weights import network_of, split_states
 from models.shared.checkpoints import CheckpointRefused, load, read_card
 from models.shared.data import DataDamaged
 from models.shared.data.pictures import as_array
+from models.shared.lesion_measures import measure
 
 NOTHING = ("normal", "none")
 """Classes that say there is no lesion."""

@@ -101,7 +101,7 @@ def test_the_first_example_has_a_lesion_and_a_click_in_it_that_is_still_to_be_ou
 
 
 def test_every_phantom_offered_shows_a_lesion():
-    keys = [scan.Shown(one.id) for one in scan.examples() if one.id.startswith("phantom:")]
+    keys = [Shown(one.id) for one in scan.examples() if one.id.startswith("phantom:")]
     assert len(keys) == 4
     for shown in keys:
         _, family, seed, side = shown.id.split(":")

@@ -15,17 +15,20 @@ from PIL import Image
 
 from models.resformer_mtl import METHOD
 from workbench.context import Context
+from workbench.parts.outline_files import contents
+from workbench.parts.outline_measures import OWN, fit, measures, read_reference
 from workbench.parts.segments import Segment, decode
 from workbench.pictures import Shown
-from workbench.tabs.resformer_mtl import reference, results, takealong
+from workbench.tabs.resformer_mtl import results
 from workbench.tabs.resformer_mtl.compare import compared
 from workbench.tabs.resformer_mtl.desk import Desk, Late
 from workbench.tabs.resformer_mtl.evidence import reliability
-from workbench.tabs.resformer_mtl.explore import answered, card_of
+from workbench.tabs.resformer_mtl.explore import answered, card_of, measured_now, outlined
 from workbench.tabs.resformer_mtl.learn import pull
-from workbench.tabs.resformer_mtl.scan import examples, scan, task_of, truth
+from workbench.tabs.resformer_mtl.scan import examples, task_of, truth
 from workbench.tabs.resformer_mtl.train import EXAMPLE, look
 from workbench.visitors import COOKIE
+from workbench.working_scan import scan
 
 OCT = "asset:oct_phantom_2.dcm"
 ANN = SimpleNamespace(cookies={COOKIE: "a" * 32})
@@ -56,13 +59,13 @@ def marked(made, masks):
 
 def test_a_phantom_is_outlined_close_to_its_truth_in_millimetres(desk):
     work = desk.work(ANN, values())
-    made, known = work.scan, truth(work.scan)
+    made, known = work.scan, truth(work.scan)[0]
     assert made.spacing_mm == pytest.approx((2 / 256, 6 / 256))
     assert known.any()
-    assert "Dice" in results.fit(made, work.segments(), known)
+    assert "Dice" in fit(made, work.segments(), known)
     outlined = np.logical_or.reduce([one.mask for one in work.segments()])
     assert 2 * (outlined & known).sum() / (outlined.sum() + known.sum()) > 0.7
-    name, lesion = results.measures(made, work.segments())[0]
+    name, lesion = measures(made, work.segments())[0]
     assert name in work.predictor.structures
     assert lesion.unit == "mm"
     assert 0 < lesion.longest < 6.5
@@ -96,9 +99,9 @@ def test_what_is_brushed_by_hand_is_what_is_measured_and_written(desk):
     made = scan(desk.context, ANN, Shown(OCT))
     mask = np.zeros(made.pixels.shape[:2], bool)
     mask[10:30, 40:90] = True
-    table = reference.measured(desk, ANN, (Shown(OCT), marked(made, [mask]), None))
+    table = measured_now(desk, ANN, (Shown(OCT), marked(made, [mask]), None))
     assert "Dice" in table
-    files = dict(takealong.contents(desk, ANN, marked(made, [mask]), values()))
+    files = dict(contents(desk.context, ANN, outlined(desk, ANN, (marked(made, [mask]), *values())), "resformer"))
     assert all(files.values())
     seg = pydicom.dcmread(io.BytesIO(files["resformer-segmentation.dcm"]))
     assert np.array_equal(seg.pixel_array.reshape(-1, *mask.shape)[0].astype(bool), mask)
@@ -112,7 +115,7 @@ def test_marks_of_another_picture_count_for_nothing(desk):
     other = scan(desk.context, ANN, Shown(examples()[-1].id))
     with pytest.raises(Late):
         desk.marks(ANN, Shown(OCT), marked(other, []))
-    assert not isinstance(reference.measured(desk, ANN, (Shown(OCT), marked(other, []), None)), str)
+    assert not isinstance(measured_now(desk, ANN, (Shown(OCT), marked(other, []), None)), str)
 
 
 def test_a_reference_of_ones_own_is_held_against_the_outline(desk, tmp_path):
@@ -120,17 +123,17 @@ def test_a_reference_of_ones_own_is_held_against_the_outline(desk, tmp_path):
     mask = np.zeros((256, 256), np.uint8)
     mask[10:30, 40:90] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    kept = reference.read(str(tmp_path / "mask.png"), made)
+    kept = read_reference(str(tmp_path / "mask.png"), made)
     assert np.array_equal(decode(kept["runs"], *kept["size"]), mask > 0)
-    table = reference.measured(desk, ANN, (Shown(OCT), marked(made, [mask > 0]), kept))
+    table = measured_now(desk, ANN, (Shown(OCT), marked(made, [mask > 0]), kept))
     assert "<b>1.000</b>" in table
-    assert reference.OWN in table
+    assert OWN in table
     Image.fromarray(np.zeros((100, 256), np.uint8)).save(tmp_path / "narrow.png")
     with pytest.raises(ValueError, match="same shape"):
-        reference.read(str(tmp_path / "narrow.png"), made)
+        read_reference(str(tmp_path / "narrow.png"), made)
     Image.fromarray(np.arange(65536, dtype=np.uint16).reshape(256, 256).astype(np.uint8)).save(tmp_path / "scan.png")
     with pytest.raises(ValueError, match="many grey levels"):
-        reference.read(str(tmp_path / "scan.png"), made)
+        read_reference(str(tmp_path / "scan.png"), made)
 
 
 def test_compare_asks_every_network_of_the_task(desk):

@@ -1,53 +1,23 @@
-"""The picture this tab works on: the visitor's picture at a working size, how the canvas shows it, what is marked and asked first.
-
-Masks live in the working plane, at most WORK_PX on the longer side: segmenters answer in an eighth of that, CLIP looks at less. The canvas draws the
-picture itself at full size under them.
-"""
+"""What this tab offers to look at, what is marked and asked first, and the truth about phantoms. Masks live in the plane of `workbench.working_scan`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from models.shared.backbones.clip.prompts import CLASS_NAMES
 from models.shared.data import phantoms
-from workbench.context import Context
 from workbench.examples import Example, PhantomKey, from_data, phantom
 from workbench.parts.segments import Segment
-from workbench.pictures import Picture, Shown
+from workbench.pictures import Picture
+from workbench.working_scan import WORK_PX, Scan, scan
 
-WORK_PX = 512
 PLAIN_QUESTION = ("normal scan", "scan with a lesion")
 """Asked about a picture nothing is known of, until people write their own class names."""
 _REAL = {"brain-tumor-mri": "brain_mri", "busi-subset": "busi"}
 
-
-@dataclass(frozen=True, eq=False)
-class Scan:
-    """A picture ready for the methods."""
-
-    picture: Picture
-    pixels: np.ndarray
-    """uint8 (H, W) or (H, W, 3) in the working plane."""
-
-    @property
-    def id(self) -> str:
-        """Of exactly this picture; what is marked on another one is told apart by it."""
-        return self.picture.content_hash[:24]
-
-    def for_canvas(self) -> dict[str, Any]:
-        """The prop `picture` of the prompt canvas."""
-        height, width = self.pixels.shape[:2]
-        return {"id": self.id, "url": self.picture.url, "width": width, "height": height, "alt": self.picture.title}
-
-
-def scan(context: Context, request: Any, shown: Shown) -> Scan:
-    """The picture behind `shown`, for the visitor behind `request`. PictureGone or InputRefused with a sentence."""
-    picture = context.pictures.get(request, shown)
-    return Scan(picture, _working(picture.pixels))
+__all__ = ["WORK_PX", "Scan", "class_names", "examples", "first_marks", "scan", "source_of", "truth"]
 
 
 def examples() -> list[Example]:
@@ -100,14 +70,3 @@ def truth(picture: Picture, classes: tuple[str, ...]) -> int | None:
 @lru_cache(maxsize=256)
 def _label(key: PhantomKey) -> str:
     return phantoms.sample(key.family, key.seed, size=key.side_px).label
-
-
-def _working(pixels: np.ndarray) -> np.ndarray:
-    height, width = pixels.shape[:2]
-    scale = WORK_PX / max(height, width)
-    if scale >= 1:
-        return pixels
-    from PIL import Image
-
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))

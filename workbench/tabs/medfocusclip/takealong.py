@@ -16,6 +16,7 @@ from workbench.tabs.medfocusclip import results
 from workbench.tabs.medfocusclip.desk import Desk, Late, Work
 from workbench.tabs.medfocusclip.engine import EVENT, spoken, stamp_of
 from workbench.tabs.medfocusclip.names import SHORT
+from workbench.working_scan import resized_mask
 
 KINDS = (
     ("overlay", "Overlay (PNG)"),
@@ -73,7 +74,7 @@ def contents(desk: Desk, work: Work) -> list[tuple[str, bytes]]:
     answer = work.rooms.classify(work.prepared, work.segments, options)
     painted = work.rooms.classify(work.prepared, work.segments, replace(options, modes=("painted",)))
     stamp = stamp_of(desk.context, work.rooms, picture=work.scan.picture.title, controls=work.asked.values)
-    masks = [enlarged(one.mask, work.scan.picture.pixels.shape[:2]) for one in work.chosen]
+    masks = [resized_mask(one.mask, work.scan.picture.pixels.shape[:2]) for one in work.chosen]
     record = {"answer": results.numbers(answer), "segments": [segment_row(one) for one in work.marks.segments]}
     return [
         ("medfocusclip-overlay.png", exports.overlay_png(work.scan.picture.pixels, masks, stamp=stamp)),
@@ -82,12 +83,6 @@ def contents(desk: Desk, work: Work) -> list[tuple[str, bytes]]:
         ("medfocusclip-numbers.csv", exports.csv_bytes(HEAD, rows(answer))),
         ("medfocusclip.json", exports.json_bytes(record, stamp=stamp)),
     ]
-
-
-def enlarged(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A mask (H, W) at another size, each pixel as its nearest."""
-    rows_of, columns_of = (np.arange(new) * old // new for new, old in zip(size, mask.shape, strict=True))
-    return mask[rows_of[:, None], columns_of]
 
 
 def numbered(masks: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:

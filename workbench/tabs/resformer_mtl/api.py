@@ -12,7 +12,8 @@ from workbench.context import Context
 from workbench.parts.segments import encode
 from workbench.pictures import Shown
 from workbench.tabs.resformer_mtl.desk import predictor_of, spoken
-from workbench.tabs.resformer_mtl.scan import WORK_PX, examples, resized, scan
+from workbench.tabs.resformer_mtl.scan import examples
+from workbench.working_scan import scan, shrunk
 
 FIRST = examples()[-1].id
 MAX_PIXELS = 4_000_000
@@ -86,6 +87,6 @@ def _pixels(
     if min(mm) < 0 or (min(mm) == 0) != (max(mm) == 0):
         raise ValueError("row_mm and column_mm are both positive, or both 0 where the size of a pixel is not known.")
     grey = np.rint(rows).astype(np.uint8)
-    small = resized(grey, WORK_PX / max(grey.shape))
+    small = shrunk(grey)
     spacing = tuple(one * own / now for one, own, now in zip(mm, grey.shape, small.shape, strict=True)) if max(mm) else None
     return small, spacing

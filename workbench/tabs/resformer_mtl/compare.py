@@ -13,10 +13,11 @@ from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import probability_bars
 from workbench.parts.look_panels import jpeg_url
+from workbench.parts.outline_measures import amount, measures, reference_of, union
 from workbench.tabs.resformer_mtl import results
-from workbench.tabs.resformer_mtl.desk import EVENT, Desk, Work, arms_of, desk_of, spoken, union
+from workbench.tabs.resformer_mtl.desk import EVENT, Desk, Work, arms_of, desk_of, spoken
 from workbench.tabs.resformer_mtl.names import SHORT
-from workbench.tabs.resformer_mtl.reference import reference_of
+from workbench.tabs.resformer_mtl.scan import truth
 
 SIDE_PX = 256
 COLOURS = np.array([(230, 159, 0), (86, 180, 233), (0, 158, 115)], np.float32)
@@ -40,7 +41,7 @@ def compared(desk: Desk, request: Any, kept: Any, values: Sequence[Any]) -> list
     """Bars and table; values as `Desk.inputs`."""
     shown, network, _, threshold, smallest = values
     works = [desk.work(request, (shown, network, arm, threshold, smallest)) for _, arm in arms_of(desk.context, request, network)]
-    reference, where = reference_of(works[0].scan, kept)
+    reference, where = reference_of(works[0].scan, kept, truth)
     rows = [[_figure(work), html.text(SHORT[work.predictor.arm]), _outlined(work), _fit(work, reference)] for work in works]
     head = ["Outline", "Network", "Outlined", f"Against the reference ({where})" if reference is not None else "Against a reference"]
     return [gr.HTML(data=results.bars(works)), html.table(head, rows)]
@@ -60,9 +61,9 @@ def _figure(work: Work) -> str:
 def _outlined(work: Work) -> str:
     if work.prepared.probability is None:
         return "learned no outlines"
-    found = results.measures(work.scan, work.segments())
+    found = measures(work.scan, work.segments())
     total = sum(one.area for _, one in found)
-    return f"{len(found)} region{'s' * (len(found) > 1)}, {results.amount(total)} {found[0][1].unit}²" if found else "nothing"
+    return f"{len(found)} region{'s' * (len(found) > 1)}, {amount(total)} {found[0][1].unit}²" if found else "nothing"
 
 
 def _fit(work: Work, reference: np.ndarray | None) -> str:

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import gradio as gr
-import numpy as np
 
 from workbench.context import Context
 from workbench.jobs import JobNotFound
 from workbench.parts.segments import Marks, Segment
 from workbench.parts.segments import read as read_marks
 from workbench.tabs.resformer_mtl.names import SHORT, arm_choices
-from workbench.tabs.resformer_mtl.scan import Scan, scan
 from workbench.visitors import visitor_of
+from workbench.working_scan import Scan, scan
 from workbench.zip_pictures import WORK
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class Desk:
     def marks(self, request: Any, shown: Any, marked: Any) -> tuple[Scan, Marks]:
         """The picture and what is outlined on it. Late for what belongs to an earlier picture."""
         made, marks = self.scan(request, shown), read_marks(marked)
-        if marks.picture != made.id or (marks.height, marks.width) != made.pixels.shape[:2]:
+        if marks.picture != made.id or (marks.height, marks.width) != made.size:
             raise Late
         return made, marks
 
@@ -146,14 +145,6 @@ def arms_of(context: Context, request: Any, network: str) -> list[tuple[str, str
     from models.shared.checkpoints import read_card
 
     return [(SHORT[arm], arm) for arm in read_card(own_weights(context, request, network[4:])).extra["tasks"]["own"]["arms"]]
-
-
-def union(segments: Sequence[Segment], shape: tuple[int, int]) -> np.ndarray:
-    """bool (H, W): everything outlined."""
-    found = np.zeros(shape, bool)
-    for one in segments:
-        found |= one.mask
-    return found
 
 
 _DESKS: WeakKeyDictionary[gr.Blocks, Desk] = WeakKeyDictionary()

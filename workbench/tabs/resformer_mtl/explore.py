@@ -14,16 +14,20 @@ import gradio as gr
 
 from models.shared.checkpoints import CheckpointRefused, read_card
 from models.shared.method import Method
+from workbench import exports
 from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import heat_overlay, probability_bars
 from workbench.parts.image_input import ImageInput, image_input
+from workbench.parts.outline_files import Outlined, OutlineFiles, emptied, outline_files
+from workbench.parts.outline_measures import ReferenceInput, read_reference, reference_input, reference_of, table
 from workbench.parts.prompt_canvas import prompt_canvas, segments
 from workbench.pictures import Shown
-from workbench.tabs.resformer_mtl import api, reference, results, takealong
+from workbench.tabs.resformer_mtl import api, results
 from workbench.tabs.resformer_mtl.desk import EVENT, QUICK, Desk, Late, arms_of, keep, own_choices, spoken
-from workbench.tabs.resformer_mtl.names import TASK_CHOICES, WARNING, arm_choices
-from workbench.tabs.resformer_mtl.scan import examples, scan, task_of
+from workbench.tabs.resformer_mtl.names import STRUCTURES, TASK_CHOICES, WARNING, arm_choices
+from workbench.tabs.resformer_mtl.scan import examples, task_of, truth
+from workbench.working_scan import scan
 
 TOOLS = ("brush", "erase", "pick")
 
@@ -46,7 +50,7 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
         with gr.Column(scale=3, min_width=320):
             canvas = prompt_canvas(elem_id="resformer_mtl_canvas", label="Scan", tools=TOOLS, picture=opening.for_canvas())
             measured = html.show("", elem_id="resformer_mtl_measures")
-            brought = reference.layout()
+            brought = reference_input("resformer_mtl")
         with gr.Column(scale=2, min_width=320):
             network = gr.Dropdown(
                 TASK_CHOICES, value=task, label="Trained on", info="Choose what fits the scan.", elem_id="resformer_mtl_task"
@@ -80,7 +84,7 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
             bars = probability_bars(elem_id="resformer_mtl_bars", asks=True)
             verdict = html.show("", elem_id="resformer_mtl_verdict")
     desk = Desk(context, source.shown, canvas, network, arm, threshold, smallest, brought.state)
-    files = takealong.layout()
+    files = outline_files("resformer_mtl")
     gr.Markdown("#### Inside the network", container=False)
     stage = gr.Radio(
         [(f"Scale {k}", k) for k in (1, 2, 3, 4)],
@@ -91,8 +95,8 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
     )
     shows = Shows(bars, verdict, heat_overlay(elem_id="resformer_mtl_inside"))
     _wire(desk, method, source, shows, measured, stage, files, site)
-    reference.wire(desk, brought, measured)
-    takealong.wire(desk, files)
+    _wire_reference(desk, brought, measured)
+    files.wire(context, lambda request, *values: outlined(desk, request, values), [canvas, *desk.inputs], **EVENT)
     api.publish(context, method)
     keep(site, desk)
 
@@ -104,7 +108,7 @@ def _wire(
     shows: Shows,
     measured: gr.HTML,
     stage: gr.Radio,
-    files: takealong.TakeAlong,
+    files: OutlineFiles,
     site: gr.Blocks,
 ) -> None:
     outputs = [desk.canvas, shows.bars, shows.verdict, shows.inside]
@@ -136,7 +140,7 @@ def _wire(
     stage.input(look, inputs, shows.inside, **EVENT)
 
     def remeasure(request: gr.Request, *values: Any) -> list[Any]:
-        return [reference.measured(desk, request, values), *takealong.emptied()]
+        return [measured_now(desk, request, values), *emptied()]
 
     desk.canvas.changed(remeasure, [desk.shown, desk.canvas, desk.reference], [measured, *files.outputs], **EVENT)
 
@@ -144,6 +148,50 @@ def _wire(
         return gr.Dropdown(choices=[*TASK_CHOICES, *own_choices(desk.context, request)], value=chosen)
 
     site.load(networks, desk.network, desk.network, **QUICK)
+
+
+def _wire_reference(desk: Desk, parts: ReferenceInput, shown_table: gr.HTML) -> None:
+    def bring(request: gr.Request, path: str, shown: Shown, marked: Any) -> list[Any]:
+        with spoken():
+            kept = read_reference(path, desk.scan(request, shown))
+        return [kept, gr.Button(visible=True), measured_now(desk, request, (shown, marked, kept))]
+
+    def drop(request: gr.Request, shown: Shown, marked: Any) -> list[Any]:
+        return [None, gr.Button(visible=False), measured_now(desk, request, (shown, marked, None))]
+
+    outputs = [parts.state, parts.forget, shown_table]
+    parts.upload.upload(bring, [parts.upload, desk.shown, desk.canvas], outputs, **EVENT)
+    parts.forget.click(drop, [desk.shown, desk.canvas], outputs, **EVENT)
+
+
+def measured_now(desk: Desk, request: Any, values: Any) -> Any:
+    """The table of what is outlined now; values: shown, canvas, reference."""
+    shown, marked, kept = values
+    with spoken():
+        try:
+            made, marks = desk.marks(request, shown, marked)
+        except Late:
+            return gr.skip()
+        return table(made, marks.chosen, *reference_of(made, kept, truth), STRUCTURES)
+
+
+def outlined(desk: Desk, request: Any, values: Any) -> Outlined | None:
+    """What the files are made of; values: canvas, then `Desk.inputs`."""
+    marked, *settings = values
+    with spoken():
+        try:
+            work, (_, marks) = desk.work(request, settings), desk.marks(request, settings[0], marked)
+        except Late:
+            return None
+    predictor = work.predictor
+    stamp = exports.stamp(
+        "resformer_mtl",
+        checkpoints={"ResFormer-MTL": predictor.sha256},
+        device=desk.context.device,
+        task=predictor.task,
+        network=predictor.arm,
+    )
+    return Outlined(work.scan, marks.chosen, predictor.structures, results.numbers(work), stamp)
 
 
 def answered(desk: Desk, method: Method, request: Any, number: int, values: Any) -> list[Any]:

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from models.resformer_mtl.measures import Lesion, measure
 from workbench.parts import html
 from workbench.parts.charts import Heat, Series, bars_data, heats_data
-from workbench.parts.segments import Segment
-from workbench.tabs.resformer_mtl.desk import Work, union
+from workbench.parts.outline_measures import measures
+from workbench.tabs.resformer_mtl.desk import Work
 from workbench.tabs.resformer_mtl.names import SHORT, STRUCTURES
-from workbench.tabs.resformer_mtl.scan import Scan
 
 if TYPE_CHECKING:
     from models.shared.checkpoints import Card
 
 NO_OUTLINE = "This network learned no outlines: it names classes alone."
 NO_CLASSES = "This network learned outlines alone: it names no class."
-HEAD = ("Outlined", "Area", "Longest diameter", "Across it", "Diameter of the same circle")
 
 
 def bars(works: Sequence[Work]) -> dict[str, Any]:
@@ -63,64 +58,6 @@ def verdict(work: Work, card: Card | None) -> str:
             f"Calibration: on {ece.n:,} held-out pictures ({'made-up' if ece.kind == 'phantom' else 'real'}) its percentages were off by {100 * ece.value:.0f} points on average."
         )
     return "".join(f"<p class='lb-hint'>{sentence}</p>" for sentence in said)
-
-
-def measures(made: Scan, segments: Sequence[Segment]) -> list[tuple[str, Lesion]]:
-    """(name, lesion) of every connected region of what is outlined, the largest first."""
-    found = [
-        (one.name, lesion) for number, one in enumerate(segments, 1) for lesion in measure(one.mask, made.spacing_mm, structure=number)
-    ]
-    return sorted(found, key=lambda pair: -pair[1].pixels)
-
-
-def amount(value: float) -> str:
-    """Three digits, or all before the point."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def row(name: str, one: Lesion) -> list[str]:
-    """A lesion as cells of the table `HEAD`."""
-    return [
-        STRUCTURES.get(name, name),
-        f"{amount(one.area)} {one.unit}²",
-        *(f"{amount(value)} {one.unit}" for value in (one.longest, one.across, one.equivalent)),
-    ]
-
-
-def table(made: Scan, segments: Sequence[Segment], reference: np.ndarray | None, where: str) -> str:
-    """What is outlined now in numbers, and how well it fits a reference (H, W) bool."""
-    found = measures(made, segments)
-    lines = (
-        [html.table(HEAD, [[html.text(cell) for cell in row(*pair)] for pair in found[:12]])]
-        if found
-        else ["<p class='lb-hint'>Nothing is outlined.</p>"]
-    )
-    if made.spacing_mm is None and found:
-        lines.append("<p class='lb-hint'>The file does not say how large a pixel is, so lengths are in pixels (px).</p>")
-    if reference is not None:
-        lines.append(f"<p class='lb-hint'>{fit(made, segments, reference)} <small>Reference: {html.text(where)}</small></p>")
-    return "".join(lines)
-
-
-def fit(made: Scan, segments: Sequence[Segment], reference: np.ndarray) -> str:
-    """Dice and surface distances against a reference, in words."""
-    import torch
-
-    from models.shared.segmentation_metrics import case_scores
-
-    now = union(segments, made.pixels.shape[:2])
-    if not now.any() or not reference.any():
-        return (
-            "Nothing is outlined here and nothing in the reference: they agree."
-            if not now.any() and not reference.any()
-            else "One of outline and reference is empty: overlap (Dice) 0."
-        )
-    scores = case_scores(torch.from_numpy(now)[None], torch.from_numpy(reference)[None], made.spacing_mm or 1.0)
-    unit = "mm" if made.spacing_mm else "px"
-    return (
-        f"Overlap with the reference (Dice) <b>{float(scores.dice[0]):.3f}</b>; distance between the outlines {float(scores.assd_mm[0]):.3g} {unit} on average, "
-        f"{float(scores.hd95_mm[0]):.3g} {unit} for all but the worst twentieth."
-    )
 
 
 def layers(work: Work, stage: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.resformer_mtl.measures import measure
+from models.shared.lesion_measures import measure
 
 
 def test_a_rectangle_with_oblong_pixels():
