@@ -19,7 +19,6 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +95,7 @@ def run_one(plan: Plan, run: RunId, folder: Path, device: str = "cpu") -> Found:
 def follow(plan: Plan, run: RunId, folder: Path, device: str = "cpu") -> Iterator[Told]:
     """`run_one`, telling how it goes."""
     task, arm, started = plan.task(run.task), ARMS[run.arm], time.perf_counter()
-    pictures = _material(task.id, repr(task), task)
+    pictures = _material(task)
     rows = labelled_rows(len(pictures.train), task.count(run.labelled, len(pictures.train)), run.seed)
     net = build(task.config(arm), run.seed)
     log = Log(task.training.steps, device)
@@ -113,9 +112,16 @@ def follow(plan: Plan, run: RunId, folder: Path, device: str = "cpu") -> Iterato
     write_atomically(file_of(run, folder), json.dumps(found.as_json()).encode())
 
 
-@lru_cache(maxsize=2)
-def _material(_id: str, _settings: str, task: Task) -> Material:
-    return study_data.material(task)
+_KEPT: dict[str, Material] = {}
+
+
+def _material(task: Task) -> Material:
+    """The task's pictures, read once for the runs of one process; those of the last task alone are kept."""
+    named = repr(task)
+    if named not in _KEPT:
+        _KEPT.clear()
+        _KEPT[named] = study_data.material(task)
+    return _KEPT[named]
 
 
 def found_of(run: RunId, folder: Path) -> Found:
