@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from models.resformer_mtl.own_data import TASK, OwnConfig, OwnPictures, load_pictures, read_config
-from models.resformer_mtl.packing import lay_in, pack
+from models.shared.packing import lay_in, pack
 from models.resformer_mtl.plan import ARMS, OWN, Arm
 from models.resformer_mtl.study import measure
 from models.resformer_mtl.study_report import Cell, class_metrics, metric_name, segmentation_metrics

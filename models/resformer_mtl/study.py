@@ -18,7 +18,7 @@ import numpy as np
 from torch import Tensor
 
 from models.resformer_mtl import study_data
-from models.resformer_mtl.packing import lay_in, pack
+from models.shared.packing import lay_in, pack
 from models.resformer_mtl.plan import ARMS, Arm, Plan, Task
 from models.resformer_mtl.study_data import Cases, Material
 from models.resformer_mtl.training import Answers, answers, build, fit

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.resformer_mtl.config import Config, from_json
-from models.resformer_mtl.packing import lay_in
+from models.shared.packing import lay_in
 from models.resformer_mtl.plan import ARMS, Arm, Task
 from models.resformer_mtl.training import Network, make
 

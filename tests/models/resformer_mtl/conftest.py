@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.resformer_mtl.packing import pack
+from models.shared.packing import pack
 from models.resformer_mtl.plan import ARMS, TASKS
 from models.resformer_mtl.training import build
 from models.resformer_mtl.weights import task_facts

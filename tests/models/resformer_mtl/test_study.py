@@ -12,7 +12,7 @@ import torch
 from torchmetrics.functional.classification import multilabel_auroc
 
 from models.resformer_mtl import oct, recipe, study_data, study_report
-from models.resformer_mtl.packing import lay_in, pack, unpack
+from models.shared.packing import lay_in, pack, unpack
 from models.resformer_mtl.plan import ARMS, TASKS, PlanRefused, Training, read_plan
 from models.resformer_mtl.record import METHOD
 from models.resformer_mtl.study import Found, Study

@@ -1,0 +1,97 @@
+"""From finished runs to numbers with intervals. Intervals redraw test slices; "…_over_seeds" speaks of the chance of training instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from models.lsms.phrases import KINDS
+from models.lsms.plan import ARMS, OWN
+from models.lsms.study import Found
+from models.shared import metrics
+from models.shared.checkpoints import Metric
+
+PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.9)
+TASK = "phrases"
+
+
+def metric_name(measure: str, arm: str) -> str:
+    """The card's name of a number."""
+    return f"{TASK}/{measure}" + ("" if arm == OWN else f"@{arm}")
+
+
+def card_metrics(arm: str, runs: Sequence[Found], *, shipped: bool = False) -> dict[str, Metric]:
+    """All numbers of an arm; `shipped`: of the one network that ships, under names that say so."""
+    made = {"miou": _mean(runs, lambda one: one.iou), "empty_accuracy": _mean(runs, _empty_right)}
+    if not shipped:
+        made |= {
+            "oiou": _ratio(runs, "overlap", "union"),
+            "dice": _mean(runs, lambda one: 2 * one.iou / (1 + one.iou)),
+            "shuffled_miou": _mean(runs, lambda one: _iou(one, "shuffled_overlap", "shuffled_union")),
+            "mirrored_miou": _mean(runs, lambda one: _iou(one, "mirrored_overlap", "mirrored_union")),
+        }
+        made |= {
+            f"precision_{100 * t:.0f}": _mean(runs, lambda one, t=t: np.where(np.isnan(one.iou), np.nan, one.iou > t)) for t in PRECISIONS
+        }
+        for number, kind in enumerate(KINDS[:-1]):
+            made[f"miou_{kind}"] = _mean(runs, lambda one, k=number: np.where(one.arrays["kinds"] == k, one.iou, np.nan))
+        made["miou_over_seeds"] = metrics.over_seeds([float(np.nanmean(one.iou)) for one in runs], kind="phantom", share=True)
+    prefix = "shipped_" if shipped else ""
+    return {metric_name(prefix + name, arm): value for name, value in made.items() if value is not None}
+
+
+def findings(found: dict[str, Sequence[Found]]) -> list[str]:
+    """Sentences made from the numbers: the method against each rival on the same slices."""
+    said = []
+    for arm, runs in found.items():
+        if arm == OWN or OWN not in found:
+            continue
+        gain = _gain(found[OWN], runs)
+        verdict = "better" if gain.low > 0 else "worse" if gain.high < 0 else "no difference shown"
+        said.append(f"Mean IoU {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}) against {ARMS[arm].label}: {verdict}.")
+    return said
+
+
+def _iou(one: Found, overlap: str, union: str) -> np.ndarray:
+    return np.where(one.arrays["empty"] > 0, np.nan, one.arrays[overlap] / np.maximum(one.arrays[union], 1))
+
+
+def _empty_right(one: Found) -> np.ndarray:
+    return np.where(one.arrays["empty"] > 0, one.arrays["highest"] < 0.5, np.nan).astype(float)
+
+
+def _slices(runs: Sequence[Found], values: Callable[[Found], np.ndarray]) -> np.ndarray:
+    """(N, 2): sum and count over phrases and runs of each slice."""
+    each = np.stack([values(one).astype(float) for one in runs])  # R N P
+    return np.stack([np.nansum(each, axis=(0, 2)), (~np.isnan(each)).sum(axis=(0, 2))], axis=1)
+
+
+def _mean(runs: Sequence[Found], values: Callable[[Found], np.ndarray]) -> Metric | None:
+    table = _slices(runs, values)
+    return _redrawn(table) if table[:, 1].sum() else None
+
+
+def _ratio(runs: Sequence[Found], overlap: str, union: str) -> Metric:
+    sums = [
+        np.stack([np.where(one.arrays["empty"] > 0, 0, one.arrays[name]) for one in runs]).sum(axis=(0, 2)) for name in (overlap, union)
+    ]
+    return _redrawn(np.stack(sums, axis=1))
+
+
+def _gain(own: Sequence[Found], rival: Sequence[Found]) -> Metric:
+    a, b = (_slices(runs, lambda one: one.iou) for runs in (own, rival))
+    return metrics.bootstrap(
+        lambda t, _: t[:, 0].sum() / t[:, 1].sum() - t[:, 2].sum() / t[:, 3].sum(),
+        torch.from_numpy(np.concatenate([a, b], axis=1)), torch.zeros(len(a), dtype=torch.long), kind="phantom",
+    )  # fmt: skip
+
+
+def _redrawn(table: np.ndarray) -> Metric:
+    return metrics.bootstrap(
+        lambda t, _: t[:, 0].sum() / t[:, 1].sum().clamp_min(1e-9),
+        torch.from_numpy(table),
+        torch.zeros(len(table), dtype=torch.long),
+        kind="phantom",
+    )
