@@ -22,7 +22,7 @@ from models.semsim.views import turned
 
 UNET_PAPER = 1_813_764
 TINY = Config(side=32, classes=3, widths=(4, 6, 8, 8), dropouts=(0.05, 0.1, 0.2, 0.3), dim=8, windows=2, heads=2, mlp=12)
-BRIEF = Training(steps=1, labelled_batch=2, unlabelled_batch=3, cells=2)
+BRIEF = Training(steps=1, labelled_batch=2, unlabelled_batch=3, cells=2, channel_dropout=0.5)
 
 
 @dataclass(frozen=True)

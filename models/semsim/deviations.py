@@ -96,7 +96,8 @@ DEVIATIONS = (
     ),
     Deviation(
         "Half of the channels dropped",
-        "Of the encoder's maps on their way to the decoder, in strong views, for every arm that uses unlabelled pictures.",
+        "Of the encoder's maps on their way to the decoder, in strong views, for every arm that uses unlabelled pictures: half on skin lesions, none in the "
+        "heart slices' network, whose first stage has 8 channels.",
         "The paper names the share, not the place; a part of the recipe should not be taken for a part of the method.",
         "inferred",
     ),

@@ -150,7 +150,7 @@ def cut(maps: list[Tensor], windows: int) -> Tensor:
     for x in maps:
         b, d, side, _ = x.shape
         w = side // windows
-        parts.append(x.view(b, d, windows, w, windows, w).permute(0, 2, 4, 3, 5, 1).reshape(b * windows**2, w * w, d))
+        parts.append(x.reshape(b, d, windows, w, windows, w).permute(0, 2, 4, 3, 5, 1).reshape(b * windows**2, w * w, d))
     return torch.cat(parts, dim=1)
 
 

@@ -49,7 +49,7 @@ class OwnConfig(BaseModel):
     """Labelled pictures of a step, and as many unlabelled ones."""
     lr: float = Field(0.03, gt=0, le=1)
     tau: float = Field(0.95, gt=0, le=1)
-    channel_dropout: float = Field(0.5, ge=0, lt=1)
+    channel_dropout: float = Field(0.0, ge=0, lt=1)
     quarter_turns: bool = True
     seed: int = Field(0, ge=0, lt=2**31)
     device: str = "cpu"

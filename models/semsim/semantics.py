@@ -70,7 +70,7 @@ def prototypes(features: Tensor, labels: Tensor, classes: int, cells: int) -> Pr
     """Features (L, D, h, h) and class numbers (L, h, h) to class means of every cell; a class absent in a cell takes the whole picture's mean."""
     count, d, side = len(features), features.shape[1], features.shape[-1]
     w = side // cells
-    values = features.float().view(count, d, cells, w, cells, w)
+    values = features.float().reshape(count, d, cells, w, cells, w)
     hot = F.one_hot(labels, classes).to(values.dtype).view(count, cells, w, cells, w, classes)
     sums = torch.einsum("ldnump,lnumpc->lnmcd", values, hot)
     counts = hot.sum(dim=(2, 4))  # L N N C
@@ -86,7 +86,7 @@ def similarities(features: Tensor, found: Prototypes) -> Tensor:
     b, d, side, _ = features.shape
     cells = found.vectors.shape[1]
     w = side // cells
-    unit = F.normalize(features.float(), dim=1).view(b, d, cells, w, cells, w)
+    unit = F.normalize(features.float(), dim=1).reshape(b, d, cells, w, cells, w)
     m = torch.einsum("bdnump,lnmcd->blcnump", unit, F.normalize(found.vectors, dim=-1))
     m = m.reshape(b, len(found.vectors), found.present.shape[1], side, side)
     return m.masked_fill(~found.present[None, :, :, None, None], ABSENT)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,13 @@ from models.semsim.plan import Training
 
 _BLUR_TAPS = 7
 _TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+@lru_cache(maxsize=4)
+def _yiq(device: torch.device) -> tuple[Tensor, Tensor]:
+    """RGB to YIQ and back, (3, 3) each, kept on the device: working out the inverse there would wait for it."""
+    matrix = torch.tensor(_TO_YIQ)
+    return matrix.to(device), torch.linalg.inv(matrix).to(device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +112,11 @@ def _draw(n: int, k: int, generator: torch.Generator, device: torch.device) -> T
 
 def _hued(x: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
     """Colour (B, 3, H, H) with its chroma scaled and turned by an angle (B,)."""
-    matrix = x.new_tensor(_TO_YIQ)
+    matrix, inverse = _yiq(x.device)
     yiq = torch.einsum("ij,bjhw->bihw", matrix, x)
     cos, sin = (saturation * hue.cos())[:, None, None], (saturation * hue.sin())[:, None, None]
     i, q = yiq[:, 1] * cos - yiq[:, 2] * sin, yiq[:, 1] * sin + yiq[:, 2] * cos
-    return torch.einsum("ij,bjhw->bihw", torch.linalg.inv(matrix), torch.stack([yiq[:, 0], i, q], dim=1))
+    return torch.einsum("ij,bjhw->bihw", inverse, torch.stack([yiq[:, 0], i, q], dim=1))
 
 
 def _blurred(x: Tensor, sigma: Tensor) -> Tensor:

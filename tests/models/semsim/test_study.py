@@ -20,6 +20,7 @@ from models.semsim.training import LOGGED, build, fit
 from models.semsim.weights import parameters_of
 from models.semsim.wrapper import load_predictor
 from models.shared.checkpoints import save
+from models.shared.data import is_here
 
 TINY = {
     "labelled": [1, 2],
@@ -227,6 +228,27 @@ def test_the_quick_preset_runs_from_end_to_end(tmp_path, monkeypatch):
     result = list(recipe.train(METHOD.preset("quick").config))[-1]
     card = result["card"]
     assert card.recipe == "python -m models train semsim --preset quick"
-    assert {"cardiac1/dice", "cardiac1/dice@fixmatch", "cardiac1/dice@supervised", "cardiac1/dice@semsim_literal"} <= set(card.metrics)
-    assert card.metrics["cardiac1/dice@supervised"].value > 0.1
+    assert {f"cardiac4/dice{arm}" for arm in ("", "@fixmatch", "@supervised", "@semsim_literal")} <= set(card.metrics)
+    assert card.metrics["cardiac4/dice@supervised"].value > 0.2
     assert card.extra["findings"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not is_here("isic2018"), reason="ISIC 2018 is not here")
+def test_real_pictures_are_told_apart_and_their_weights_stay_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("models.shared.metrics.RESAMPLES", 20)
+    short = {"steps": 2, "labelled_batch": 2, "unlabelled_batch": 2}
+    isic = {"side": 32, "labelled": [0.03], "arms": ["supervised", "semsim"], "training": short}
+    result = list(recipe.train({"tasks": {"cardiac": TINY | {"labelled": [1], "ablations": []}, "isic": isic}, "seeds": 1}))[-1]
+    card, real = result["card"], result["card"].extra["real"]["isic"]
+    assert {use.name for use in card.datasets} == {"cardiac"}
+    assert not any(name.startswith("isic") for name in (*card.metrics, *result["tensors"]))
+    assert "non-commercial" in real["licence"]
+    assert real["ships"] is False
+    assert real["n_test"] == 594
+    count = round(0.03 * real["n_train"])
+    assert {f"isic{count}/dice", f"isic{count}/dice@supervised"} <= set(real["metrics"])
+    assert real["metrics"][f"isic{count}/dice"]["kind"] == "real"
+    assert real["metrics"][f"isic{count}/dice"]["n"] == 594
+    assert not list(tmp_path.rglob("isic*.safetensors"))
