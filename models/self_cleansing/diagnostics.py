@@ -67,7 +67,7 @@ def label_quality(cleansed: Tensor, given: Tensor, truth: Tensor, classes: int) 
 def _level(losses: Tensor, w: Tensor, fit: Fit | None, wrong: Tensor | None, threshold: float) -> dict:
     """One histogram over the fit's range, the truly wrong ones counted apart."""
     values, flagged = losses.float().cpu().numpy(), (w < threshold).cpu().numpy()
-    low, high = (fit.low, fit.high) if fit else (float(values.min(initial=0)), float(values.max(initial=0)) + 1e-6)
+    low, high = float(values.min(initial=fit.low if fit else 0.0)), float(values.max(initial=fit.high if fit else 1e-6))
     bad = np.zeros(len(values), bool) if wrong is None else wrong.cpu().numpy()
     counts = [np.histogram(values[part], BINS, (low, high))[0].tolist() for part in (~bad, bad)]
     level = {

@@ -19,10 +19,11 @@ PRESETS = (
             "tasks": {
                 "liver": {
                     "settings": {NONE: [CLEAN, GUARD], DEFAULT: [NOISY, OWN]},
-                    "pool": 96,
-                    "tests": 40,
+                    "side": 48,
+                    "pool": 64,
+                    "tests": 24,
                     "widths": [8, 16, 32],
-                    "training": {"epochs": 12, "warmup": 6},
+                    "training": {"epochs": 12, "warmup": 6, "batch": 8, "lr": 3e-3},
                 }
             },
             "seeds": 1,

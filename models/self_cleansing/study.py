@@ -24,7 +24,7 @@ from models.self_cleansing.diagnostics import describe
 from models.self_cleansing.network import build
 from models.self_cleansing.noise import plant
 from models.self_cleansing.packing import lay_in, pack
-from models.self_cleansing.plan import ARMS, DEFAULT, SETTINGS, Plan, Task
+from models.self_cleansing.plan import ARMS, CLEAN, DEFAULT, GUARD, NOISY, NONE, OWN, SETTINGS, TASKS, Plan, Task
 from models.self_cleansing.study_data import Cases, Material
 from models.self_cleansing.training import Run, answers, mean_dice
 from models.shared.checkpoints import parse, write_atomically
@@ -167,8 +167,10 @@ def ships(task: Task) -> bool:
 
 
 def kept_model(run: RunId, model: str) -> bool:
-    """Which of a run's weights are kept: L and the teacher always, B in the default setting and without noise."""
-    return model != "best" or run.setting in (DEFAULT, "none")
+    """Which of a run's weights are kept: L and the teacher always, B of made-up pictures' main arms in the default setting."""
+    if model != "best":
+        return True
+    return TASKS[run.task].kind == "phantom" and run.setting in (DEFAULT, NONE) and run.arm in (CLEAN, NOISY, OWN)
 
 
 def measure(task: Task, state: dict[str, Tensor], test: Cases) -> dict[str, np.ndarray]:
@@ -203,7 +205,7 @@ def _material(task: Task, seed: int) -> Material:
 
 def _watched(task: Task, run: RunId) -> bool:
     """Whether each epoch's histograms are kept: of the made-up pictures' main arms everywhere, of the rest in the default setting."""
-    return task.kind == "phantom" and (run.arm in ("noisy", "cleansed", "guard", "clean") or run.setting == DEFAULT)
+    return task.kind == "phantom" and (run.arm in (CLEAN, GUARD, NOISY, OWN) or run.setting == DEFAULT)
 
 
 def _packed(going: Run, last: Assessment | None) -> dict[str, dict[str, Tensor]]:
