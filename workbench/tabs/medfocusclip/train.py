@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from models.medfocusclip.study_plan import ARMS
 from models.shared.method import Method
 from workbench.context import Context
+from workbench.parts.preset_panel import preset_panel
 from workbench.parts.training_board import training_board
 from workbench.parts.training_panel import job_controls
 from workbench.tabs.medfocusclip.desk import desk_of
@@ -17,9 +16,7 @@ from workbench.tabs.medfocusclip.own import WORK, ways_of
 from workbench.tabs.medfocusclip.own import choices as choices_of
 from workbench.tabs.medfocusclip.settings import answerers
 
-PRESET = "models.shared.preset_run:train"
 DONE = "Finished. In Explore, choose “Your own training” under “Who answers”."
-STUDY_DONE = "Finished. The shipped weights stay as they are; these are yours to take along."
 FIRST_WAYS = ("plain", "attention")
 _QUICK = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
@@ -34,7 +31,7 @@ def train(method: Method, context: Context, site: gr.Blocks) -> None:
     )
     _ways(method, context, site)
     gr.Markdown("#### The studies behind the Evidence drawer, run here", container=False)
-    _study(method, context, site)
+    preset_panel(method, context, site)
 
 
 def _ways(method: Method, context: Context, site: gr.Blocks) -> None:
@@ -79,23 +76,3 @@ def _ways(method: Method, context: Context, site: gr.Blocks) -> None:
     for event in (board.ended, site.load):
         event(answering, head, head, **_QUICK)
     site.load(controls.find_again(context, board, WORK), None, [board, controls.job], **_QUICK)
-
-
-def _study(method: Method, context: Context, site: gr.Blocks) -> None:
-    first = next((preset for preset in method.presets if preset.name == "quick"), method.presets[0])
-    with gr.Row():
-        presets = [(preset.name, preset.name) for preset in method.presets]
-        chosen = gr.Dropdown(presets, value=first.name, label="Preset", info=first.about, elem_id="medfocusclip_preset", scale=3)
-        seed = gr.Number(0, precision=0, minimum=0, label="Seed", info="Other subsets, another order.", min_width=120)
-    controls = job_controls("medfocusclip_study", start_label="Run the study")
-    board = training_board(elem_id="medfocusclip_study_board", done=STUDY_DONE)
-
-    def config(preset: str, seed: float | None) -> dict[str, Any]:
-        return {"recipe": method.id, "preset": method.preset(preset).name, "seed": int(seed or 0)}
-
-    def title(made: dict[str, Any]) -> str:
-        return f"{method.title} study, preset {made['preset']}"
-
-    controls.wire(context, board, config=config, inputs=[chosen, seed], work=PRESET, title=title)
-    chosen.change(lambda name: gr.Dropdown(info=method.preset(name).about), chosen, chosen, queue=False, **_QUICK)
-    site.load(controls.find_again(context, board, PRESET, recipe=method.id), None, [board, controls.job], **_QUICK)
