@@ -19,7 +19,7 @@ from models.self_cleansing.plan import Cleansing
 
 KEPT, FLIPPED, ABSTAINED = 0, 1, 2
 PROVENANCE = ("kept", "flipped", "abstained")
-FLIPS = 0.03
+FLIPS = 0.05
 """A pass that would change fewer pixels than this share of the drawn ones changes none: no noise detected (ours, spec §6.9)."""
 MOMENTUM = 0.9
 """Of the prototypes' average over epochs."""

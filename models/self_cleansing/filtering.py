@@ -9,6 +9,7 @@ Legend: N pictures, C classes, H × W pixels, w probability that a label is clea
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import asdict, dataclass, replace
 
@@ -69,7 +70,7 @@ class Fit:
         x = self.normalised(losses)
         if s1 > s2:  # from here on the wider, clean component would win again
             x = x.clamp_max((m2 * s1**2 - m1 * s2**2) / (s1**2 - s2**2))
-        odds = np.log(max(a2, 1e-12) / max(a1, 1e-12)) + np.log(s1 / s2) + 0.5 * ((x - m1) / s1) ** 2 - 0.5 * ((x - m2) / s2) ** 2
+        odds = math.log(max(a2, 1e-12) / max(a1, 1e-12)) + math.log(s1 / s2) + 0.5 * ((x - m1) / s1) ** 2 - 0.5 * ((x - m2) / s2) ** 2
         return torch.where(x <= m1, 1.0, torch.sigmoid(-odds))
 
     def as_json(self) -> dict:
@@ -82,8 +83,12 @@ class Fit:
         return Fit(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
-def fit_two(losses: Tensor, *, seed: int = 0) -> Fit | None:
-    """The two Gaussians of losses (n,); None for fewer than `FEWEST` or all alike. At most `VALUES` of them, drawn by the seed, are looked at."""
+def fit_two(losses: Tensor, *, seed: int = 0, early: bool = False) -> Fit | None:
+    """The two Gaussians of losses (n,); None for fewer than `FEWEST` or all alike. At most `VALUES` of them, drawn by the seed, are looked at.
+
+    `early`: the fit starts with the losses beyond a quarter of the way from the median to the largest as noisy, not with scikit-learn's own guess.
+    Pictures whose lesion is missing altogether have a loss of exactly 1; the guess would spend a Gaussian on them alone (inferred).
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
@@ -102,10 +107,16 @@ def fit_two(losses: Tensor, *, seed: int = 0) -> Fit | None:
     x = np.sort(x, axis=0)  # the order of pictures decides nothing
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # DivideMix's ten iterations are meant
-        found = GaussianMixture(2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=0).fit(x)
+        found = GaussianMixture(2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=0, means_init=_start(x) if early else None).fit(x)
     order = np.argsort(found.means_[:, 0])
     pick = [tuple(float(v) for v in values[order]) for values in (found.means_[:, 0], np.sqrt(found.covariances_[:, 0, 0]), found.weights_)]
     return Fit(low, high, *pick, n)
+
+
+def _start(x: np.ndarray) -> np.ndarray:
+    """Means (2, 1) to start from, of sorted losses (n, 1) in 0…1."""
+    far = x > np.median(x) + 0.25 * (1 - np.median(x))
+    return np.array([[x[~far].mean()], [x[far].mean() if far.any() else 1.0]])
 
 
 def guarded(fit: Fit, *, pictures: bool) -> Fit:
@@ -127,7 +138,7 @@ def filter_pictures(losses: Tensor, counted: Tensor | None = None, *, seed: int 
     themselves, and are clean (inferred).
     """
     counted = torch.ones_like(losses, dtype=torch.bool) if counted is None else counted
-    fit = fit_two(losses[counted], seed=seed)
+    fit = fit_two(losses[counted], seed=seed, early=True)
     if fit is None:
         return torch.ones_like(losses), None
     fit = guarded(fit, pictures=True)

@@ -62,9 +62,7 @@ def load_predictor(
 def _load(path: Path, sha256: str, task: str, setting: str, arm: str, model: str, device: str) -> Predictor:
     facts, packed = state_of(path, sha256, task, setting, arm)
     if model not in packed:
-        raise OptionRefused(
-            f"Of this training the checkpoint holds {', '.join(name for name in packed if name != 'extra')}, not {model!r}."
-        )
+        raise OptionRefused(f"Of this training the checkpoint holds {', '.join(sorted(set(packed) - {'extra'}))}, not {model!r}.")
     try:
         net = network_of(facts, packed[model])
     except (ValueError, KeyError) as fault:

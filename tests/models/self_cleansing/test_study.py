@@ -234,6 +234,6 @@ def test_train_takes_a_stopped_study_up_and_ends_with_a_card(tiny, tmp_path, mon
 def test_the_quick_preset_trains_end_to_end(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     *_, result = recipe.train(METHOD.preset("quick").config)
-    assert result["card"].metrics["liver-none/dice_best@clean"].value > 0.3
+    assert result["card"].metrics["liver-none/dice_last@clean"].value > 0.6
     again = recipe.evaluate(result["card"], result["tensors"])
     assert all(abs(metric.value - result["card"].metrics[name].value) <= recipe.tolerance(name) for name, metric in again.items())
