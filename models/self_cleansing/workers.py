@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from models.self_cleansing.plan import Plan, read_plan
 from models.self_cleansing.record import METHOD
-from models.self_cleansing.study import pending, run_one, work_folder
+from models.self_cleansing.study import all_runs, pending, run_one, work_folder
 from models.shared.device import pick_device
 
 
@@ -43,9 +43,11 @@ def _be_one(plan: Plan, number: int, workers: int, device: str) -> int:
     torch.set_num_threads(1)
     folder = work_folder(plan)
     folder.mkdir(parents=True, exist_ok=True)
-    mine = sorted(pending(plan, folder), key=lambda run: (run.task, run.seed))  # neighbours share their pictures
-    share = -(-len(mine) // workers)
-    for run in mine[number * share : (number + 1) * share]:
+    runs = sorted(all_runs(plan), key=lambda run: (run.task, run.seed))  # neighbours share their pictures; the same list for every worker
+    share = -(-len(runs) // workers)
+    for run in runs[number * share : (number + 1) * share]:
+        if run not in pending(plan, folder):
+            continue
         for _ in run_one(plan, run, folder, device):
             pass
         print(f"worker {number}: {run.name} done", flush=True)

@@ -229,6 +229,20 @@ def test_train_takes_a_stopped_study_up_and_ends_with_a_card(tiny, tmp_path, mon
     assert recipe.plan_of(card) == plan
 
 
+def test_workers_share_the_runs_among_them(tiny, tmp_path, monkeypatch):
+    from models.self_cleansing import workers
+
+    plan, folder, *_ = tiny
+    monkeypatch.setattr(workers, "work_folder", lambda _plan: tmp_path)
+    monkeypatch.setattr("torch.set_num_threads", lambda _n: None)
+    done = []
+    monkeypatch.setattr(workers, "run_one", lambda _plan, run, *_: done.append(run) or ())
+    (tmp_path / "liver.none.guard.seed0.json").write_bytes((folder / "liver.none.guard.seed0.json").read_bytes())
+    for number in range(3):
+        assert workers._be_one(plan, number, 3, "cpu") == 0
+    assert sorted(run.name for run in done) == sorted(run.name for run in all_runs(plan) if run.name != "liver.none.guard.seed0")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_quick_preset_trains_end_to_end(tmp_path, monkeypatch):
