@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from models.resformer_mtl.own_data import TASK, OwnConfig, OwnPictures, load_pictures, read_config
-from models.shared.packing import lay_in, pack
 from models.resformer_mtl.plan import ARMS, OWN, Arm
 from models.resformer_mtl.study import measure
 from models.resformer_mtl.study_report import Cell, class_metrics, metric_name, segmentation_metrics
@@ -23,6 +22,7 @@ from models.resformer_mtl.training import Network, answers, build, fit
 from models.resformer_mtl.weights import task_facts
 from models.shared.checkpoints import Card, DatasetUse, Metric, save
 from models.shared.device import hardware, pick_device
+from models.shared.packing import lay_in, pack
 
 if TYPE_CHECKING:
     from models.shared.data.folders import Decoder

@@ -18,11 +18,11 @@ import numpy as np
 from torch import Tensor
 
 from models.resformer_mtl import study_data
-from models.shared.packing import lay_in, pack
 from models.resformer_mtl.plan import ARMS, Arm, Plan, Task
 from models.resformer_mtl.study_data import Cases, Material
 from models.resformer_mtl.training import Answers, answers, build, fit
 from models.shared.checkpoints import parse, write_atomically
+from models.shared.packing import lay_in, pack
 from models.shared.segmentation_metrics import case_scores
 from models.shared.training import hardware
 
@@ -107,8 +107,11 @@ class Study:
 
     def pending(self) -> list[RunId]:
         """Runs that are not in the folder yet."""
-        runs = [RunId(task.id, arm, seed) for task in self.plan.tasks for seed in self.plan.seeds for arm in task.arms]
-        return [run for run in runs if not self._file(run).exists()]
+        return [run for run in self.runs() if not self._file(run).exists()]
+
+    def runs(self) -> list[RunId]:
+        """All runs of the plan, in the order in which they are worked through."""
+        return [RunId(task.id, arm, seed) for task in self.plan.tasks for seed in self.plan.seeds for arm in task.arms]
 
     def work(self, run: RunId) -> Iterator[dict]:
         """One run by itself, as one of several processes does it; yields progress events."""

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from models.resformer_mtl.config import Config, from_json
-from models.shared.packing import lay_in
 from models.resformer_mtl.plan import ARMS, Arm, Task
 from models.resformer_mtl.training import Network, make
+from models.shared.packing import lay_in
 
 
 def arm_facts(task: Task, arm: Arm) -> dict:

@@ -40,8 +40,9 @@ def _be_one(plan: Plan, number: int, workers: int, device: str) -> int:
 
     torch.set_num_threads(1)
     study = Study(plan, work_folder(plan), device)
-    mine = study.pending()[number::workers]
-    for run in mine:
+    todo = set(study.pending())
+    # one fixed list for all, so that a worker that starts late takes nobody else's run
+    for run in [run for run in study.runs()[number::workers] if run in todo]:
         for _ in study.work(run):
             pass
         print(f"worker {number}: {run.name} done", flush=True)

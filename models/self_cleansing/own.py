@@ -26,13 +26,13 @@ from models.self_cleansing.cleansing import Assessment
 from models.self_cleansing.diagnostics import describe
 from models.self_cleansing.network import build
 from models.self_cleansing.own_data import OwnConfig, OwnPictures, load_pictures, read_config
-from models.self_cleansing.packing import pack
 from models.self_cleansing.plan import OWN, Arm, Cleansing, Task, Training
 from models.self_cleansing.results import Suspect
 from models.self_cleansing.training import Run
 from models.self_cleansing.weights import parameters_of, task_facts, tensor_name
 from models.shared.checkpoints import Card, DatasetUse, save, write_atomically
 from models.shared.device import hardware, pick_device
+from models.shared.packing import pack
 
 if TYPE_CHECKING:
     from models.shared.data.folders import Decoder

@@ -23,12 +23,12 @@ from models.self_cleansing.cleansing import Assessment
 from models.self_cleansing.diagnostics import describe
 from models.self_cleansing.network import build
 from models.self_cleansing.noise import plant
-from models.self_cleansing.packing import lay_in, pack
 from models.self_cleansing.plan import ARMS, CLEAN, DEFAULT, GUARD, NOISY, NONE, OWN, SETTINGS, TASKS, Plan, Task
 from models.self_cleansing.study_data import Cases, Material
 from models.self_cleansing.training import Run, answers, mean_dice
 from models.shared.checkpoints import parse, write_atomically
 from models.shared.data import record
+from models.shared.packing import lay_in, pack
 from models.shared.segmentation_metrics import case_scores
 from models.shared.training import hardware
 

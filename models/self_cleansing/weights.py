@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from models.self_cleansing.network import UNet
-from models.self_cleansing.packing import lay_in
 from models.self_cleansing.plan import ARMS, SETTINGS, Cleansing, Noise, Task
+from models.shared.packing import lay_in
 
 
 def parameters_of(task: Task) -> int:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from models.semsim.network import SemSim
 from models.semsim.own_data import TASK, OwnConfig, OwnPictures, load_pictures, read_config
-from models.semsim.packing import lay_in, pack
 from models.semsim.plan import ARMS, OWN, Arm
 from models.semsim.study import Found, measure
 from models.semsim.study_data import to_bytes
@@ -25,6 +24,7 @@ from models.semsim.training import Log, answers, build, fit
 from models.semsim.weights import MASKS, PICTURES, level_key, task_facts
 from models.shared.checkpoints import Card, DatasetUse, Metric, save
 from models.shared.device import hardware, pick_device
+from models.shared.packing import lay_in, pack
 
 if TYPE_CHECKING:
     from models.shared.data.folders import Decoder

@@ -25,11 +25,11 @@ import numpy as np
 from torch import Tensor
 
 from models.semsim import study_data
-from models.semsim.packing import lay_in, pack
 from models.semsim.plan import ARMS, Plan, RunId, Task, read_plan
 from models.semsim.study_data import Cases, Material, labelled_rows
 from models.semsim.training import Log, Told, answers, build, fit
 from models.shared.checkpoints import parse, write_atomically
+from models.shared.packing import lay_in, pack
 from models.shared.segmentation_metrics import case_scores
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from models.semsim.config import Config, from_json
 from models.semsim.network import SemSim
-from models.semsim.packing import lay_in
 from models.semsim.plan import ARMS, Arm, Task
+from models.shared.packing import lay_in
 
 PICTURES, MASKS = "pictures", "masks"
 

@@ -54,8 +54,10 @@ def unpack(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def lay_in(net: torch.nn.Module, packed: Mapping[str, Tensor]) -> None:
     """Put packed weights into a network. ValueError when they are not its own."""
-    state = unpack(packed)
-    missing, unexpected = net.load_state_dict(state, strict=False)
+    try:
+        missing, unexpected = net.load_state_dict(unpack(packed), strict=False)
+    except RuntimeError as fault:  # a tensor of another size
+        raise ValueError("These weights do not fit the network (their sizes differ); fetch the checkpoint once more.") from fault
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise ValueError(

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.shared.packing import pack
 from models.resformer_mtl.plan import ARMS, TASKS
 from models.resformer_mtl.training import build
 from models.resformer_mtl.weights import task_facts
 from models.shared.checkpoints import Card, save
+from models.shared.packing import pack
 
 WANTED = {"busi": ("full", "seg_only", "cls_only", "unet"), "oct": ("full", "no_transformer", "no_dfe")}
 

@@ -12,7 +12,6 @@ import torch
 from torchmetrics.functional.classification import multilabel_auroc
 
 from models.resformer_mtl import oct, recipe, study_data, study_report
-from models.shared.packing import lay_in, pack, unpack
 from models.resformer_mtl.plan import ARMS, TASKS, PlanRefused, Training, read_plan
 from models.resformer_mtl.record import METHOD
 from models.resformer_mtl.study import Found, Study
@@ -20,6 +19,7 @@ from models.resformer_mtl.training import Rows, build, fit
 from models.resformer_mtl.weights import arm_facts
 from models.resformer_mtl.wrapper import load_predictor
 from models.shared.checkpoints import save
+from models.shared.packing import lay_in, pack, unpack
 
 TINY = {"oct": {"arms": ["full", "seg_only", "cls_only"], "side": 64, "pool": 8, "tests": 24, "training": {"steps": 3, "batch": 4}}}
 
@@ -227,3 +227,20 @@ def test_a_tiny_study_from_pictures_to_card_and_back(tmp_path, monkeypatch):
     assert predictor.side == 64
     monkeypatch.setattr(Study, "_run", lambda *_: pytest.fail("a finished run was done again"))
     assert list(recipe.train(config))[-1]["card"].metrics == card.metrics
+
+
+def test_workers_share_the_runs_between_them(tmp_path, monkeypatch):
+    """Two workers, the second started late: every run is there once, and none was made twice."""
+    from models.resformer_mtl import study as of_study
+    from models.resformer_mtl import workers
+    from models.resformer_mtl.plan import read_plan
+
+    small = {"tasks": {"oct": {"arms": ["full", "unet"], "side": 64, "pool": 8, "tests": 10, "training": {"steps": 2}}}, "seeds": 2}
+    plan, made = read_plan(small), []
+    monkeypatch.setattr(workers, "work_folder", lambda _plan: tmp_path)
+    work = of_study.Study.work
+    monkeypatch.setattr(of_study.Study, "work", lambda self, run: made.append(run) or work(self, run))
+    for number in (0, 1):
+        assert workers._be_one(plan, number, 2, "cpu") == 0
+    assert sorted(run.name for run in made) == sorted(run.name for run in of_study.Study(plan, tmp_path).runs())
+    assert of_study.Study(plan, tmp_path).pending() == []

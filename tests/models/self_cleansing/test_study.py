@@ -13,13 +13,13 @@ import torch
 from models.self_cleansing import recipe, study, study_data, study_report
 from models.self_cleansing.diagnostics import auroc, label_quality, rates
 from models.self_cleansing.network import build
-from models.self_cleansing.packing import lay_in, pack, unpack
 from models.self_cleansing.plan import ARMS, DEFAULT, NONE, RATES, SETTINGS, TASKS, PlanRefused, read_plan
 from models.self_cleansing.record import METHOD
 from models.self_cleansing.study import Found, RunId, all_runs, found_of, pending, run_one, weights_of
 from models.self_cleansing.study_report import Cell
 from models.self_cleansing.training import mean_dice
 from models.self_cleansing.weights import parameters_of
+from models.shared.packing import lay_in, pack, unpack
 from tests.models.self_cleansing.conftest import TINY
 
 

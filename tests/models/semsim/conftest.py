@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.semsim.packing import pack
 from models.semsim.plan import ARMS, TASKS
 from models.semsim.study_data import labelled_rows, material, to_bytes
 from models.semsim.training import build
 from models.semsim.weights import level_key, task_facts
 from models.shared.checkpoints import Card, save
+from models.shared.packing import pack
 
 WANTED = ("semsim", "supervised", "semsim_minus")
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from models.semsim import recipe, study, study_report
-from models.semsim.packing import lay_in, pack, unpack
 from models.semsim.plan import ARMS, FIXMATCH, MAIN, OWN, SUPERVISED, TASKS, PlanRefused, RunId, read_plan
 from models.semsim.record import METHOD
 from models.semsim.study import Found, file_of, found_of, pending, run_one
@@ -21,6 +20,7 @@ from models.semsim.weights import parameters_of
 from models.semsim.wrapper import load_predictor
 from models.shared.checkpoints import save
 from models.shared.data import is_here
+from models.shared.packing import lay_in, pack, unpack
 
 TINY = {
     "labelled": [1, 2],
