@@ -9,9 +9,10 @@ import pytest
 
 from models.medfocusclip.options import PALETTES
 from workbench.parts.segments import encode
-from workbench.tabs.medfocusclip import results, settings, takealong
+from workbench.tabs.medfocusclip import results, settings
 from workbench.tabs.medfocusclip.evidence import board, paper_table
 from workbench.tabs.medfocusclip.names import COLOUR, SHORT, steered_layers
+from workbench.working_scan import resized_mask
 
 
 def test_steered_layers_are_those_that_are_named():
@@ -37,7 +38,7 @@ def test_shares_are_told_in_per_cent(share, words):
 
 def test_a_mask_is_enlarged_without_new_shapes():
     small = np.array([[1, 0], [0, 1]], bool)
-    assert (takealong.enlarged(small, (4, 6)) == np.kron(small, np.ones((2, 3), bool))).all()
+    assert (resized_mask(small, (4, 6)) == np.kron(small, np.ones((2, 3), bool))).all()
 
 
 def test_the_papers_table_is_shown_whole_with_its_source():
