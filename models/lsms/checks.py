@@ -6,8 +6,7 @@ card's numbers: shuffled and mirrored phrases.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -18,31 +17,9 @@ from models.lsms import abdomen, phrases
 from models.lsms.config import Config, paper
 from models.lsms.losses import contrast_loss
 from models.lsms.network import LSMS, Attention, Block, FullScale, Language, Trace
+from models.shared.laws import Check, Law, run
 
 TINY = Config(widths=(6, 8, 12), depths=(1, 1, 1), mlp=(2, 2, 2), text_width=8, words=len(phrases.VOCABULARY) + 2, width=8, fsd_heads=2)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One live check. ``difference`` is compared with ``tolerance``; ``meaning`` is for people who do not read equations."""
-
-    name: str
-    oracle: int
-    meaning: str
-    difference: float
-    tolerance: float
-    passed: bool
-
-
-@dataclass(frozen=True)
-class Law:
-    """A check before it is run."""
-
-    name: str
-    oracle: int
-    meaning: str
-    tolerance: float
-    measure: Callable[[], float]
 
 
 def lively(config: Config = TINY, seed: int = 0) -> LSMS:
@@ -217,9 +194,5 @@ LAWS: tuple[Law, ...] = (
 
 
 def checks() -> list[Check]:
-    """Runs every law; a law that is not kept comes back with ``passed=False``."""
-    results = []
-    for law in LAWS:
-        difference = law.measure()
-        results.append(Check(law.name, law.oracle, law.meaning, difference, law.tolerance, bool(difference <= law.tolerance)))
-    return results
+    """Runs every law of the room."""
+    return run(LAWS)

@@ -6,30 +6,16 @@ weights file and take a few seconds together on one core.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from models.m2ost import reference
 from models.m2ost.network import M2OST, centre, random_mask
+from models.shared.laws import Check, Law, run
 
 PAPER_NUMBERS = 7_043_466
 SMALL = {"image": 32, "patch": 8, "dim": 48, "depth": 2, "genes": 7}
-
-
-@dataclass(frozen=True)
-class Check:
-    """One live check. ``difference`` is compared with ``tolerance``; ``meaning`` is for people who do not read equations."""
-
-    name: str
-    oracle: int
-    meaning: str
-    difference: float
-    tolerance: float
-    passed: bool
 
 
 def small(profile: str = "paper", seed: int = 3, **more: object) -> M2OST:
@@ -216,52 +202,48 @@ def overfit() -> float:
     return float(loss.detach())
 
 
-LAWS: tuple[tuple[str, int, str, float, Callable[[], float]], ...] = (
-    (
+LAWS: tuple[Law, ...] = (
+    Law(
         "The network is the equations, paper's form",
         0,
         "What is trained computes exactly what the text writes.",
         1e-9,
         lambda: equations("paper"),
     ),
-    (
+    Law(
         "The network is the equations, released form",
         0,
         "The same for the released file's form, with its one broken line mended.",
         1e-9,
         lambda: equations("repo"),
     ),
-    ("Tokens of each view", 1, "One, two and three sets of patches, finest over the spot.", 0.0, tokens),
-    ("Size", 2, "As many numbers as the released class holds.", 0.0, numbers),
-    ("One view alone", 3, "Without other views it is an ordinary vision transformer.", 1e-5, one_view),
-    ("Fine patches look at the middle alone", 4, "A pixel at the rim of a wide view touches coarse patches only.", 0.0, locality),
-    (
+    Law("Tokens of each view", 1, "One, two and three sets of patches, finest over the spot.", 0.0, tokens),
+    Law("Size", 2, "As many numbers as the released class holds.", 0.0, numbers),
+    Law("One view alone", 3, "Without other views it is an ordinary vision transformer.", 1e-5, one_view),
+    Law("Fine patches look at the middle alone", 4, "A pixel at the rim of a wide view touches coarse patches only.", 0.0, locality),
+    Law(
         "Nested views",
         5,
         "The middle of a wide view is the closer view, made smaller, to one grey level and a half; also after the training's turns.",
         1.5 / 255,
         geometry,
     ),
-    (
+    Law(
         "Listening has no order",
         6,
         "What a view hears does not depend on the order of the other's patches, and its attention always sums to 1.",
         1e-9,
         order_free,
     ),
-    ("Gates see means", 7, "Twice the same tokens open the gates no wider; nothing is more than doubled.", 1e-9, gates),
-    ("The average profile's trap", 8, "It scores high by spot without looking, and nothing by gene.", 1e-9, trap),
-    ("Shares, not counts", 9, "Counting twice as deep changes nothing.", 2e-6, shares),
-    ("A moved slide", 10, "Moving slide and spots together gives the same map.", 1e-6, shifted),
-    ("Random masks", 11, "Hidden pairs exist in training alone.", 1e-9, masks),
-    ("Learning by heart", 12, "Eight spots can be learned exactly.", 0.01, overfit),
+    Law("Gates see means", 7, "Twice the same tokens open the gates no wider; nothing is more than doubled.", 1e-9, gates),
+    Law("The average profile's trap", 8, "It scores high by spot without looking, and nothing by gene.", 1e-9, trap),
+    Law("Shares, not counts", 9, "Counting twice as deep changes nothing.", 2e-6, shares),
+    Law("A moved slide", 10, "Moving slide and spots together gives the same map.", 1e-6, shifted),
+    Law("Random masks", 11, "Hidden pairs exist in training alone.", 1e-9, masks),
+    Law("Learning by heart", 12, "Eight spots can be learned exactly.", 0.01, overfit),
 )
 
 
 def checks() -> list[Check]:
-    """Run them all."""
-    made = []
-    for name, oracle, meaning, tolerance, law in LAWS:
-        difference = law()
-        made.append(Check(name, oracle, meaning, difference, tolerance, difference <= tolerance))
-    return made
+    """Runs every law of the room."""
+    return run(LAWS)

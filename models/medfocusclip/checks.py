@@ -5,8 +5,6 @@ Each returns the largest difference found, or for a yes/no law the size of its v
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
@@ -24,32 +22,10 @@ from models.medfocusclip.providers import PACKAGE_GRID, ClassicalProvider, GridO
 from models.medfocusclip.study_data import subset
 from models.shared import metrics
 from models.shared.backbones.clip import Clip, new_clip, vision
+from models.shared.laws import Check, Law, run
 
 SIDE = 24
 CLASSES = ("glioma", "meningioma", "no tumour")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One live check. ``difference`` is compared with ``tolerance``; ``meaning`` is for people who do not read equations."""
-
-    name: str
-    oracle: int
-    meaning: str
-    difference: float
-    tolerance: float
-    passed: bool
-
-
-@dataclass(frozen=True)
-class Law:
-    """A check before it is run: ``measure`` returns the difference."""
-
-    name: str
-    oracle: int
-    meaning: str
-    tolerance: float
-    measure: Callable[[], float]
 
 
 @lru_cache(maxsize=1)
@@ -222,9 +198,5 @@ LAWS: tuple[Law, ...] = (
 
 @torch.no_grad()
 def checks() -> list[Check]:
-    """Runs every law; a law that is not kept comes back with ``passed=False``."""
-    results = []
-    for law in LAWS:
-        difference = law.measure()
-        results.append(Check(law.name, law.oracle, law.meaning, difference, law.tolerance, bool(difference <= law.tolerance)))
-    return results
+    """Runs every law of the room."""
+    return run(LAWS)

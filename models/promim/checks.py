@@ -6,8 +6,6 @@ violation. They need no weights file and take a second or two together on one co
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -19,31 +17,9 @@ from models.promim.losses import knowledge_loss, objective, pull_per_class
 from models.promim.masks import kept_count, sample_keep
 from models.promim.network import MetaNet, Output, PromptLearner, class_texts, classify, forward, new_learner
 from models.shared.backbones.clip import Clip, new_clip
+from models.shared.laws import Check, Law, run
 
 NAMES = ("bright smooth tumour", "dark ill-defined mass", "ring-enhancing lesion")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One live check. ``difference`` is compared with ``tolerance``; ``meaning`` is for people who do not read equations."""
-
-    name: str
-    oracle: int
-    meaning: str
-    difference: float
-    tolerance: float
-    passed: bool
-
-
-@dataclass(frozen=True)
-class Law:
-    """A check before it is run: ``measure`` returns the difference."""
-
-    name: str
-    oracle: int
-    meaning: str
-    tolerance: float
-    measure: Callable[[], float]
 
 
 @lru_cache(maxsize=1)
@@ -233,9 +209,5 @@ LAWS: tuple[Law, ...] = (
 
 
 def checks() -> list[Check]:
-    """Runs every law; a law that is not kept comes back with ``passed=False``."""
-    found = []
-    for law in LAWS:
-        difference = law.measure()
-        found.append(Check(law.name, law.oracle, law.meaning, difference, law.tolerance, difference <= law.tolerance))
-    return found
+    """Runs every law of the room."""
+    return run(LAWS)

@@ -7,8 +7,6 @@ one batch can be learned by heart, takes a minute and stands in the tests alone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +18,7 @@ from models.resformer_mtl import layers, losses, oct, reference
 from models.resformer_mtl.config import Config, ConfigRefused, paper, small
 from models.resformer_mtl.network import FeatureEnhancement, ResFormerMTL, Trace, parameter_parts
 from models.resformer_mtl.study_data import augment, derived_labels
+from models.shared.laws import Check, Law, run
 
 SPEC_TOTALS = {224: 56.35e6, 512: 56.54e6}
 TRUNK = 21_284_672
@@ -34,29 +33,6 @@ TINY = Config(
     kernels=(2, 4, 8),
     rates=((2, 4, 6), (1, 2, 4), (1, 2, 3), (1, 1, 2)),
 )
-
-
-@dataclass(frozen=True)
-class Check:
-    """One live check. ``difference`` is compared with ``tolerance``; ``meaning`` is for people who do not read equations."""
-
-    name: str
-    oracle: int
-    meaning: str
-    difference: float
-    tolerance: float
-    passed: bool
-
-
-@dataclass(frozen=True)
-class Law:
-    """A check before it is run: ``measure`` returns the difference."""
-
-    name: str
-    oracle: int
-    meaning: str
-    tolerance: float
-    measure: Callable[[], float]
 
 
 def lively(config: Config, seed: int = 0) -> ResFormerMTL:
@@ -324,9 +300,5 @@ LAWS: tuple[Law, ...] = (
 
 
 def checks() -> list[Check]:
-    """Runs every law; a law that is not kept comes back with ``passed=False``."""
-    results = []
-    for law in LAWS:
-        difference = law.measure()
-        results.append(Check(law.name, law.oracle, law.meaning, difference, law.tolerance, bool(difference <= law.tolerance)))
-    return results
+    """Runs every law of the room."""
+    return run(LAWS)

@@ -6,8 +6,7 @@ speak of a trained network: here stand only the promises they rest on; their num
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -21,29 +20,7 @@ from models.self_cleansing.network import Teacher, UNet, build
 from models.self_cleansing.noise import plant
 from models.self_cleansing.plan import ARMS, CLEAN, GUARD, OWN, Cleansing, Noise, Training
 from models.self_cleansing.training import Run
-
-
-@dataclass(frozen=True)
-class Check:
-    """One live check. ``difference`` is compared with ``tolerance``; ``meaning`` is for people who do not read equations."""
-
-    name: str
-    oracle: int
-    meaning: str
-    difference: float
-    tolerance: float
-    passed: bool
-
-
-@dataclass(frozen=True)
-class Law:
-    """A check before it is run: ``measure`` returns the difference."""
-
-    name: str
-    oracle: int
-    meaning: str
-    tolerance: float
-    measure: Callable[[], float]
+from models.shared.laws import Check, Law, run
 
 
 def planted_losses(n: int = 4000, noisy: float = 0.3, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -312,9 +289,5 @@ LAWS: tuple[Law, ...] = (
 
 
 def checks() -> list[Check]:
-    """Runs every law; a law that is not kept comes back with ``passed=False``."""
-    results = []
-    for law in LAWS:
-        difference = law.measure()
-        results.append(Check(law.name, law.oracle, law.meaning, difference, law.tolerance, bool(difference <= law.tolerance)))
-    return results
+    """Runs every law of the room."""
+    return run(LAWS)

@@ -6,8 +6,7 @@ Each returns the largest difference found, or for a yes/no law the size of its v
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -19,33 +18,11 @@ from models.semsim.network import SemSim, cut, parameter_parts, split
 from models.semsim.plan import ARMS, FIXMATCH, OWN, Arm, Training
 from models.semsim.training import build, loss_of, supervised_loss
 from models.semsim.views import turned
+from models.shared.laws import Check, Law, run
 
 UNET_PAPER = 1_813_764
 TINY = Config(side=32, classes=3, widths=(4, 6, 8, 8), dropouts=(0.05, 0.1, 0.2, 0.3), dim=8, windows=2, heads=2, mlp=12)
 BRIEF = Training(steps=1, labelled_batch=2, unlabelled_batch=3, cells=2, channel_dropout=0.5)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One live check. ``difference`` is compared with ``tolerance``; ``meaning`` is for people who do not read equations."""
-
-    name: str
-    oracle: int
-    meaning: str
-    difference: float
-    tolerance: float
-    passed: bool
-
-
-@dataclass(frozen=True)
-class Law:
-    """A check before it is run: ``measure`` returns the difference."""
-
-    name: str
-    oracle: int
-    meaning: str
-    tolerance: float
-    measure: Callable[[], float]
 
 
 def _rand(*shape: int, seed: int = 0, low: float = 0.0) -> Tensor:
@@ -331,9 +308,5 @@ LAWS: tuple[Law, ...] = (
 
 
 def checks() -> list[Check]:
-    """Runs every law; a law that is not kept comes back with ``passed=False``."""
-    results = []
-    for law in LAWS:
-        difference = law.measure()
-        results.append(Check(law.name, law.oracle, law.meaning, difference, law.tolerance, bool(difference <= law.tolerance)))
-    return results
+    """Runs every law of the room."""
+    return run(LAWS)

@@ -7,40 +7,15 @@ Oracle 14 (cost) is no law of algebra: its time half is measured by benchmarks/o
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
+from models.shared.laws import Check, Law, run
 from models.sofim import reference
 from models.sofim.optimizer import SOFIM
 
 D = 24
 """Unknowns of the random problems: large enough to be generic, small enough for a d×d inverse in microseconds."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One live check. ``difference`` is compared with ``tolerance``; ``meaning`` is for people who do not read equations."""
-
-    name: str
-    oracle: int
-    meaning: str
-    difference: float
-    tolerance: float
-    passed: bool
-
-
-@dataclass(frozen=True)
-class Law:
-    """A check before it is run: ``measure`` returns the difference."""
-
-    name: str
-    oracle: int
-    meaning: str
-    tolerance: float
-    measure: Callable[[], float]
 
 
 def drive(gradients: np.ndarray, *, w: np.ndarray | None = None, cuts: tuple[int, ...] = (), **options: object) -> np.ndarray:
@@ -203,9 +178,5 @@ LAWS: tuple[Law, ...] = (
 
 
 def checks() -> list[Check]:
-    """Runs every law; a law that is not kept comes back with ``passed=False``."""
-    results = []
-    for law in LAWS:
-        difference = law.measure()
-        results.append(Check(law.name, law.oracle, law.meaning, difference, law.tolerance, bool(difference <= law.tolerance)))
-    return results
+    """Runs every law of the room."""
+    return run(LAWS)

@@ -6,17 +6,17 @@ import pytest
 
 from models.m2ost import checks
 from models.m2ost.network import CCMM, CTMM, ITMM, M2OST, PatchEmbedding
+from models.shared.laws import Law
 
 
-@pytest.mark.parametrize("law", checks.LAWS, ids=lambda law: f"{law[1]}-{law[0]}")
-def test_law(law: tuple) -> None:
-    name, _, meaning, tolerance, measure = law
-    assert meaning
-    assert measure() <= tolerance, name
+@pytest.mark.parametrize("law", checks.LAWS, ids=lambda law: f"{law.oracle}-{law.name}")
+def test_law(law: Law) -> None:
+    assert law.meaning
+    assert law.measure() <= law.tolerance, law.name
 
 
 def test_every_oracle_of_the_specification_has_its_check() -> None:
-    assert {law[1] for law in checks.LAWS} >= set(range(1, 13))
+    assert {law.oracle for law in checks.LAWS} >= set(range(1, 13))
 
 
 @pytest.mark.parametrize(
