@@ -50,14 +50,19 @@ class Words(nn.Module):
     def __init__(self, words: int, width: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(words, width, padding_idx=0)
-        self.gru = nn.GRU(width, width // 2, batch_first=True, bidirectional=True)
+        self.onward, self.back = (nn.GRU(width, width // 2, batch_first=True) for _ in range(2))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Padding beyond a phrase's end changes nothing: the GRU is run on the words alone."""
-        lengths = (tokens != 0).sum(1).clamp_min(1).cpu()
-        packed = nn.utils.rnn.pack_padded_sequence(self.embedding(tokens), lengths, batch_first=True, enforce_sorted=False)
-        out, _ = nn.utils.rnn.pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=tokens.shape[1])
-        return out.transpose(1, 2)
+        """Padding beyond a phrase's end changes nothing: the way back begins at each phrase's own last word.
+
+        Two one-way GRUs and a turn by index, as packed sequences would make a GPU wait for the processor at every step.
+        """
+        x, there = self.embedding(tokens), tokens != 0
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        turned = (there.sum(1, keepdim=True) - 1 - places).clamp_min(0)[..., None]  # place k of the turned phrase
+        back = self.back(x.gather(1, turned.expand_as(x)))[0]
+        both = torch.cat([self.onward(x)[0], back.gather(1, turned.expand_as(back))], dim=-1)
+        return (both * there[..., None]).transpose(1, 2)
 
 
 class Language(nn.Module):

@@ -80,7 +80,8 @@ class Plan:
 
     def as_config(self) -> dict:
         """Everything that decides the numbers."""
-        return {**asdict(self), "definitions": {arm: asdict(ARMS[arm]) for arm in self.arms}}
+        definitions = {arm: {**asdict(ARMS[arm]), "network": ARMS[arm].config().as_json()} for arm in self.arms}
+        return {**asdict(self), "definitions": definitions}
 
 
 def read_plan(config: Mapping[str, object], seed: int = 0) -> Plan:

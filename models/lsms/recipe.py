@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor
 
 from models.lsms import study, study_report
+from models.lsms.config import from_json
 from models.lsms.plan import ARMS, OWN, Plan, read_plan
 from models.lsms.record import METHOD
 from models.shared.checkpoints import Card, DatasetUse, Metric
@@ -43,7 +44,7 @@ def evaluate(card: Card, tensors: Mapping[str, Tensor]) -> dict[str, Metric]:
     again: dict[str, Metric] = {}
     for arm in plan.arms:
         packed = {name.removeprefix(f"{arm}."): tensor for name, tensor in tensors.items() if name.startswith(f"{arm}.")}
-        arrays = study.measure(study.network_of(arm, packed), test)
+        arrays = study.measure(study.network_of(from_json(card.extra["arms"][arm]["network"]), packed), test)
         again |= study_report.card_metrics(arm, [study.Found(arrays, 0.0, "")], shipped=True)
     return again
 
@@ -98,5 +99,5 @@ def _card(plan: Plan, config: Mapping[str, object], seed: int) -> Card:
         loses=tuple(sentence for sentence in said if "worse" in sentence or "no difference" in sentence),
         deviations=tuple(vars(deviation).copy() for deviation in METHOD.deviations),
         notes=f"Every number is the mean of {len(plan.seeds)} trainings; intervals redraw the test slices. The last weights are kept, rounded to one byte a number.",
-        extra={"findings": said, "arms": {arm: ARMS[arm].label for arm in plan.arms}},
+        extra={"findings": said, "arms": {arm: {"label": ARMS[arm].label, "network": ARMS[arm].config().as_json()} for arm in plan.arms}},
     )  # fmt: skip

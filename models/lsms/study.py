@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.lsms.config import Config
 from models.lsms.network import LSMS
 from models.lsms.plan import ARMS, Plan
 from models.lsms.study_data import Pairs, pairs
@@ -109,9 +110,9 @@ def weights(folder: Path, arm: str, seed: int) -> dict[str, Tensor]:
     return parse(path.read_bytes(), path.name)
 
 
-def network_of(arm: str, packed: dict[str, Tensor]) -> LSMS:
-    """A trained network from its packed weights, answering."""
+def network_of(config: Config, packed: dict[str, Tensor]) -> LSMS:
+    """A trained network from its settings, as its card keeps them, and its packed weights; answering."""
     with torch.random.fork_rng(devices=[]):
-        net = LSMS(ARMS[arm].config())
+        net = LSMS(config)
     lay_in(net, packed)
     return net.eval()

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.lsms import phrases
+from models.lsms.config import from_json
 from models.lsms.network import LSMS, Trace
 from models.lsms.plan import ARMS, OWN
 from models.lsms.record import METHOD
@@ -99,7 +100,10 @@ def _load(path: Path, _sha256: str, arm: str, device: str) -> Predictor:
     if arm not in card.extra["arms"]:
         raise PhraseRefused(f"The checkpoint holds no network {arm!r}; it holds {', '.join(card.extra['arms'])}.")
     try:
-        net = network_of(arm, {name.removeprefix(f"{arm}."): value for name, value in tensors.items() if name.startswith(f"{arm}.")})
+        net = network_of(
+            from_json(card.extra["arms"][arm]["network"]),
+            {name.removeprefix(f"{arm}."): value for name, value in tensors.items() if name.startswith(f"{arm}.")},
+        )
     except ValueError as fault:
         raise CheckpointRefused(f"The weights of {path.name} cannot be used: {fault}") from fault
     return Predictor(net.to(device), arm, card.sha256)

@@ -186,3 +186,23 @@ def test_answers_count_pixels():
     said = answers(build(ARMS["full"], 0), made)
     assert said.overlap.shape == said.union.shape == said.highest.shape == (3, 2)
     assert (said.overlap <= said.union).all()
+
+
+def test_the_text_encoder_is_the_packed_bidirectional_one():
+    """Turning by index gives what PyTorch's own bidirectional GRU gives on packed phrases."""
+    net = lively().words
+    width = net.embedding.embedding_dim
+    whole = torch.nn.GRU(width, width // 2, batch_first=True, bidirectional=True)
+    state = net.onward.state_dict() | {f"{name}_reverse": value for name, value in net.back.state_dict().items()}
+    whole.load_state_dict(state)
+    tokens = torch.from_numpy(phrases.tokens(["all lesions", "the large dark lesion in the right lobe", "the mass"]))
+    packed = torch.nn.utils.rnn.pack_padded_sequence(net.embedding(tokens), (tokens != 0).sum(1), batch_first=True, enforce_sorted=False)
+    expected = torch.nn.utils.rnn.pad_packed_sequence(whole(packed)[0], batch_first=True, total_length=tokens.shape[1])[0]
+    assert torch.allclose(net(tokens).transpose(1, 2), expected, atol=1e-6)
+
+
+def test_a_change_of_the_networks_defaults_is_another_study(monkeypatch):
+    plan = read_plan({})
+    before = study.work_folder(plan)
+    monkeypatch.setattr("models.lsms.plan.Config", lambda **given: Config(**{"width": 32, **given}))
+    assert study.work_folder(plan) != before
