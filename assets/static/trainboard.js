@@ -15,13 +15,18 @@
     function fresh() { return { meta: null, lines: new Map(), total: 0, done: 0, text: "", files: null, left: null }; }
 
     const colour = (arm) => (props.colours && props.colours[arm] !== undefined ? props.colours[arm] : 0), label = (arm) => ((data.meta && data.meta.arms) || []).find((a) => a.id === arm)?.label || arm;
+    /* parts left out in turn (cross-validation), or one held-out part; a training says which by naming its folds */
+    const turn = (fold) => (fold ? `, part ${fold} left out` : data.meta && data.meta.folds ? ", all pictures" : "");
     const line = (arm, fold) => {
       const id = `${arm}#${fold}`;
-      if (!data.lines.has(id)) { data.lines.set(id, true); loss.line(id, { label: fold ? `${label(arm)}, part ${fold} left out` : `${label(arm)}, all pictures`, colour: colour(arm), faint: fold > 0 }); }
+      if (!data.lines.has(id)) { data.lines.set(id, true); loss.line(id, { label: `${label(arm)}${turn(fold)}`, colour: colour(arm), faint: fold > 0 }); }
       return id;
     };
     const table = (rows, head) => { scores.hidden = !rows.length; scores.replaceChildren(el("table", {}, el("thead", {}, el("tr", {}, ...head.map((h) => el("th", { scope: "col" }, h)))), el("tbody", {}, ...rows))); };
     const shown = (m) => `${percent(m.value)} (${percent(m.low)} to ${percent(m.high)})`;
+    const accuracies = (e) => table(Object.entries(e.arms).map(([arm, m]) => el("tr", { "data-arm": arm }, el("th", { scope: "row" }, label(arm)), el("td", {}, shown(m)), el("td", {}, String(m.n)))), ["Method", "Held-out accuracy (95 % interval)", "Pictures asked"]);
+    const digits = (v) => (Math.abs(v) >= 10 ? v.toFixed(1) : v.toPrecision(2));
+    const measured = (m) => (m.unit ? `${digits(m.value)} ${m.unit} (${digits(m.low)} to ${digits(m.high)})` : shown(m)) + `, n = ${m.n}`;
     const keys = () => {
       const arms = (data.meta && data.meta.arms) || [];
       legend.replaceChildren(...arms.map((a) => { const dot = el("i", { class: "lb-dot" }); dot.style.background = L.colour(colour(a.id)); return el("span", {}, dot, ` ${a.label}`); }), shares.root.hidden ? "" : el("span", {}, "thick: without the sign, thin: with it"));
@@ -29,10 +34,10 @@
     const take = {
       meta: (e) => {
         data.meta = e; plots.hidden = false; keys();
-        const says = [...(e.about ? [e.about] : []), ...(e.classes ? [`${e.classes.map((c) => `${c.name} (${c.n})`).join(", ")}; ${e.folds} parts, each left out once.`] : []), ...(e.notes || [])];
+        const says = [...(e.about ? [e.about] : []), ...(e.classes ? [`${e.classes.map((c) => `${c.name} (${c.n})`).join(", ")}${e.folds ? `; ${e.folds} parts, each left out once` : e.n_test !== undefined ? `; ${e.n_train} to learn from, ${e.n_test} held out` : ""}.`] : []), ...(e.notes || [])];
         notes.replaceChildren(...says.map((s) => el("p", { class: "lb-hint" }, s)));
       },
-      points: (e) => { loss.append(line(e.arm, e.fold), e.step, e.loss); data.done += e.step.length; data.left = e.left_s; data.text = `${label(e.arm)}, ${e.fold ? `part ${e.fold} left out` : "all pictures"}`; },
+      points: (e) => { loss.append(line(e.arm, e.fold), e.step, e.loss); data.done += e.step.length; data.left = e.left_s; data.text = `${label(e.arm)}${turn(e.fold)}`; },
       metric: (e) => {
         if (shares.root.hidden) { shares.root.hidden = false; keys(); }
         for (const [name, value] of Object.entries(e)) {
@@ -41,10 +46,16 @@
         }
       },
       progress: (e) => { if (e.loss !== null && e.loss !== undefined) loss.append(line("progress", 0), [e.step], [e.loss]); data.text = e.text || ""; data.share = e.steps ? e.step / e.steps : null; },
-      scores: (e) => { table(Object.entries(e.arms).map(([arm, m]) => el("tr", { "data-arm": arm }, el("th", { scope: "row" }, label(arm)), el("td", {}, shown(m)), el("td", {}, String(m.n)))), ["Method", "Held-out accuracy (95 % interval)", "Pictures asked"]); if (e.left_s !== undefined) data.left = e.left_s; },
+      scores: (e) => {
+        if (e.left_s !== undefined) data.left = e.left_s;
+        const names = (data.meta && data.meta.measures) || null;
+        if (!names) return accuracies(e);
+        const told = Object.keys(names).filter((name) => Object.values(e.arms).some((found) => found[name]));
+        table(Object.entries(e.arms).map(([arm, found]) => el("tr", { "data-arm": arm }, el("th", { scope: "row" }, label(arm)), ...told.map((name) => el("td", {}, found[name] ? measured(found[name]) : "–")))), ["Network", ...told.map((name) => names[name])]);
+      },
       result: (e) => { data.files = e.files; if (e.metrics && Object.keys(e.metrics).length) table(Object.entries(e.metrics).map(([name, m]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, shown(m)), el("td", {}, String(m.n)))), ["Number", "Value (95 % interval)", "n"]); },
     };
-    const all = () => (data.meta && data.meta.arms && data.meta.steps ? (data.meta.arms.length - 1) * (data.meta.folds + 1) * data.meta.steps : 0);
+    const all = () => (data.meta && data.meta.arms && data.meta.steps ? (data.meta.folds ? (data.meta.arms.length - 1) * (data.meta.folds + 1) : data.meta.arms.length) * data.meta.steps : 0);
     const events = (list) => { for (const e of list) (take[e.kind] || (() => {}))(e); const share = data.share ?? (all() ? data.done / all() : null); if (share !== null) strip.progress(share); root.dataset.steps = data.done; };
     const about = (job) => (L.ended(job.state) ? (job.state === "done" ? props.done || "" : "") : data.meta ? `${data.text}${data.left ? `; about ${L.seconds(data.left)} left` : ""}` : "Getting ready: reading the pictures, loading the network …");
     const follow = () => {

@@ -29,8 +29,17 @@ if TYPE_CHECKING:
 
 FILES = {"weights": "resformer.safetensors", "card": "resformer.json"}
 POINTS_EVERY_S = 0.2
-SHOWN = ("dice", "hd95", "assd", "missed", "false_alarm", "auroc", "accuracy", "ece")
-"""Measures that are told on the way and kept on the card."""
+MEASURES = {
+    "dice": "Overlap with the true outline (Dice)",
+    "hd95": "Outline's distance, 95th percentile",
+    "assd": "Outline's mean distance",
+    "missed": "Lesions missed altogether",
+    "false_alarm": "Outlines where nothing is",
+    "auroc": "Ranking of the classes (AUROC)",
+    "accuracy": "Accuracy",
+    "ece": "Calibration error (ECE)",
+}
+"""Measures that are told on the way and kept on the card, with what they are called."""
 NOTE = (
     "Numbers are those of pictures that training never saw, nor near copies of them. Pictures of one patient under several files are not recognised as "
     "such, so numbers on new patients may be lower. Distances are in pixels of the trained size."
@@ -103,7 +112,7 @@ class OwnTraining:
         found = segmentation_metrics(cell) if arm.segments else {}
         if arm.classifies and self.pictures.classifies:
             found |= class_metrics(cell)
-        return {name: metric for name, metric in found.items() if name in SHOWN}
+        return {name: metric for name, metric in found.items() if name in MEASURES}
 
     def _left_s(self) -> float:
         spent = time.perf_counter() - self.began
@@ -121,6 +130,7 @@ class OwnTraining:
             "n_test": len(test),
             "masks": {"train": int(train.has_mask.sum()), "test": int(test.has_mask.sum())},
             "arms": [{"id": arm, "label": ARMS[arm].label} for arm in self.task.arms],
+            "measures": MEASURES,
             "steps": self.config.steps,
             "notes": [self.pictures.note, NOTE],
         }

@@ -27,7 +27,7 @@ from models.shared.checkpoints import Metric
 BINS = 10
 THRESHOLD = 0.5
 SEGMENTATION = ("dice", "dice_over_seeds", "hd95", "assd", "missed", "false_alarm", "shipped_dice")
-CLASSES = ("auroc", "auroc_over_seeds", "accuracy", "sensitivity", "specificity", "ece", "shipped_auroc", "shipped_accuracy")
+CLASSES = ("auroc", "auroc_over_seeds", "accuracy", "sensitivity", "specificity", "ece", "shipped_auroc", "shipped_accuracy", "shipped_ece")
 _WORDS = {"dice": "Dice", "auroc": "AUROC"}
 
 
@@ -176,6 +176,7 @@ def class_metrics(cell: Cell) -> dict[str, Metric]:
     shipped = np.stack([first, truth], axis=1)
     found["shipped_auroc"] = _over_pictures(cell, shipped, lambda drawn: macro_auroc(drawn[:, 0].numpy(), drawn[:, 1].numpy()))
     found["shipped_accuracy"] = _over_pictures(cell, right(first, truth, exclusive=exclusive), lambda drawn: float(drawn.mean()))
+    found["shipped_ece"] = _over_pictures(cell, shipped, lambda drawn: calibration_error(drawn[:, :1].transpose(0, 1), drawn[:, 1].long()))
     return found
 
 

@@ -110,9 +110,19 @@ def test_a_training_on_masked_pictures_answers_in_explore(open_page) -> None:
     expect(page.locator("#resformer_mtl_zip_facts")).to_contain_text("72 pictures and masks", timeout=SLOW_MS)
     page.locator("#resformer_mtl_train_steps input[type=number]").fill("20")
     page.locator("#resformer_mtl_train_steps input[type=number]").press("Tab")
-    page.get_by_label("Outline only").uncheck()
     page.click("#resformer_mtl_train_start")
-    expect(page.locator("#resformer_mtl_train_board")).to_contain_text("Finished", timeout=SLOW_MS)
+    board = page.locator("#resformer_mtl_train_board")
+    expect(board).to_contain_text("Finished", timeout=SLOW_MS)
+    said = board.inner_text()
+    assert "NaN" not in said
+    assert "undefined" not in said
+    assert "held out" in said
+    rows = board.locator("tr[data-arm]")
+    expect(rows).to_have_count(2)
+    assert "%" in rows.first.inner_text()
+    expect(board.locator("th", has_text="Dice")).to_be_visible()
+    dots = board.locator(".lb-keys .lb-dot").evaluate_all("(all) => all.map((one) => one.style.background)")
+    assert len(set(dots)) == 2
     go(page, "Explore")
     page.locator("#resformer_mtl_task input").click()
     page.get_by_role("option", name="Your own training").first.click()

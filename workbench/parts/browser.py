@@ -6,10 +6,13 @@ beside the source at run time and breaks on partial updates.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import gradio as gr
 
+MAX_FIRST = 20_000
+"""Characters of a prop that travels twice."""
 SHELL = "<div class='lb-host'></div>"  # no placeholders: Gradio then never re-renders what the script has drawn
 
 
@@ -18,10 +21,21 @@ def _drawn(function: str, value: Any = "", **props: Any) -> gr.HTML:
     # only for names it finds in the script.
     script = (
         "const on = ['ended', 'moved', 'released', 'opened', 'chosen', 'settled', 'prompted', 'edited', 'toggled', 'changed'], host = element.querySelector('.lb-host') || element;"
-        f"const begin = () => (window.Lightbox && window.Lightbox.{function} ? window.Lightbox.{function}(host, props, watch, trigger) : setTimeout(begin, 15));"
+        f"const first = {_first(props)}, all = new Proxy(props, {{ get: (now, key) => (now[key] === undefined ? first[key] : now[key]) }});"
+        f"const begin = () => (window.Lightbox && window.Lightbox.{function} ? window.Lightbox.{function}(host, all, watch, trigger) : setTimeout(begin, 15));"
         "begin();"
     )
     return gr.HTML(value, html_template=SHELL, js_on_load=script, apply_default_css=False, padding=False, **props)
+
+
+def _first(props: dict[str, Any]) -> str:
+    """The props a component begins with, as JSON for its script.
+
+    An answer that reaches a component in a drawer nobody has opened yet, even one that changes nothing, makes this Gradio forget all props but its own.
+    Large ones (a recorded race) stay out: their components are in drawers that open with the page.
+    """
+    small = {name: text for name, value in props.items() if len(text := json.dumps(value)) <= MAX_FIRST}
+    return "{" + ", ".join(f"{json.dumps(name)}: {text}" for name, text in small.items()) + "}"
 
 
 def race_board(*, recorded: dict[str, Any] | None = None, elem_id: str) -> gr.HTML:

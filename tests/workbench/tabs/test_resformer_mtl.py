@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.data import get_testdata_file
 
 from models.resformer_mtl import METHOD
 from workbench.context import Context
@@ -176,3 +177,14 @@ def test_the_percentages_of_the_card_are_held_against_what_was_true():
     card = card_of(METHOD)
     assert "it was truly so" in reliability(card, "oct")
     assert reliability(card, "nothing") == ""
+
+
+def test_a_picture_of_another_kind_is_called_so(desk, tmp_path):
+    assert "means nothing" in results.foreign(desk.work(ANN, values(task="busi")))[0]
+    assert results.foreign(desk.work(ANN, values())) == []
+    breast = examples()[-1].id
+    assert "foreign to it" in results.foreign(desk.work(ANN, values(breast, task="busi")))[0]
+    assert "means nothing" in results.foreign(desk.work(ANN, values(breast, task="oct")))[0]
+    shown = desk.context.pictures.add(ANN, get_testdata_file("CT_small.dcm"))
+    told = results.verdict(desk.work(ANN, (shown, "busi", "full", 0.5, 1)), card_of(METHOD))
+    assert "learned from breast ultrasound, and this is a CT picture" in told

@@ -42,5 +42,8 @@ def reliability(card: Card, task: str) -> str:
         if one["n"]
     ]
     head = ["The network said", "on average", "it was truly so", "answers"]
-    note = "<p>Well calibrated, the second and third column agree. All classes and the three trainings together.</p>"
+    note = (
+        "<p>Well calibrated, the second and third column agree. All classes and the three trainings together, as the card recorded them; what the evaluate "
+        "command computes again is the calibration error of the shipped network.</p>"
+    )
     return html.card(f"Can its percentages be believed? {TASKS[task].title}", note, html.table(head, lines))

@@ -20,9 +20,11 @@ SHORT = {
 }
 STRUCTURES = {"IRF": "fluid inside the retina (IRF)", "SRF": "fluid under the retina (SRF)", "PED": "detached pigment layer (PED)"}
 WARNING = (
-    "Research use only: nothing here is a diagnosis. The breast network learned from 780 scans of one hospital, the retina network from made-up "
-    "pictures; neither has been tested on patients."
+    "Research use only: nothing here is a diagnosis. The breast network learned from 510 scans of one public set (BUSI), the retina network from made-up "
+    "pictures alone; neither has been tested on new patients."
 )
+MODALITY = {"busi": ("US", "breast ultrasound"), "oct": ("OPT", "retina OCT")}
+"""What a task's network learned from: the modality as DICOM writes it, and in words."""
 MEASURES = {
     "dice": "Overlap with the true outline (Dice)",
     "dice_over_seeds": "The same, interval over the trainings",
@@ -40,8 +42,9 @@ MEASURES = {
     "agreement": "Outline and diagnosis agree",
     "shipped_auroc": "AUROC of the shipped network",
     "shipped_accuracy": "Accuracy of the shipped network",
+    "shipped_ece": "Calibration error of the shipped network",
 }
-LOWER = ("hd95", "assd", "missed", "false_alarm", "ece")
+LOWER = ("hd95", "assd", "missed", "false_alarm", "ece", "shipped_ece")
 
 
 def labels() -> dict[str, str]:

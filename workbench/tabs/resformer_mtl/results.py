@@ -9,7 +9,7 @@ from workbench.parts import html
 from workbench.parts.charts import Heat, Series, bars_data, heats_data
 from workbench.parts.outline_measures import measures
 from workbench.tabs.resformer_mtl.desk import Work
-from workbench.tabs.resformer_mtl.names import SHORT, STRUCTURES
+from workbench.tabs.resformer_mtl.names import MODALITY, SHORT, STRUCTURES
 
 if TYPE_CHECKING:
     from models.shared.checkpoints import Card
@@ -33,7 +33,7 @@ def bars(works: Sequence[Work]) -> dict[str, Any]:
 
 def verdict(work: Work, card: Card | None) -> str:
     """One line on whether mask and class agree, and how far such percentages were off on held-out pictures."""
-    said = []
+    said = [*foreign(work)]
     for one in work.result.agreements:
         name = STRUCTURES.get(one.name, one.name)
         word = "agree" if one.agree else "<b>disagree</b>"
@@ -49,15 +49,32 @@ def verdict(work: Work, card: Card | None) -> str:
             "This example is from BUSI, the set this network learned from: it may have seen it. Numbers that count are in the Evidence drawer."
         )
     ece = (
-        card.metrics.get(f"{work.predictor.task}/ece" + ("" if work.predictor.arm == "full" else f"@{work.predictor.arm}"))
+        card.metrics.get(f"{work.predictor.task}/shipped_ece" + ("" if work.predictor.arm == "full" else f"@{work.predictor.arm}"))
         if card
         else None
     )
     if ece is not None and work.result.scores is not None:
         said.append(
-            f"Calibration: on {ece.n:,} held-out pictures ({'made-up' if ece.kind == 'phantom' else 'real'}) its percentages were off by {100 * ece.value:.0f} points on average."
+            f"Calibration: on {ece.n:,} held-out pictures ({'made-up' if ece.kind == 'phantom' else 'real'}) this network's percentages were off by {100 * ece.value:.0f} points on average."
         )
     return "".join(f"<p class='lb-hint'>{sentence}</p>" for sentence in said)
+
+
+def foreign(work: Work) -> list[str]:
+    """A warning where the picture is known to be of another kind than what the network learned from."""
+    picture, task = work.scan.picture, work.predictor.task
+    if task not in MODALITY:
+        return []
+    code, words = MODALITY[task]
+    other = picture.phantom is not None and (task != "busi" or picture.phantom.family != "breast_ultrasound")
+    if picture.modality not in (code, "", "phantom", "photo", "unknown") or other:
+        kind = picture.title if picture.phantom else f"a {html.text(picture.modality)} picture"
+        return [
+            f"<b class='lb-bad'>This network learned from {words}, and this is {kind}:</b> what it outlines and names here means nothing."
+        ]
+    if picture.phantom is not None:
+        return ["This network learned from real scans; a phantom is foreign to it, and it may well be wrong."]
+    return []
 
 
 def layers(work: Work, stage: int) -> dict[str, Any]:
