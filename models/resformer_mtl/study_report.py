@@ -26,8 +26,8 @@ from models.shared.checkpoints import Metric
 
 BINS = 10
 THRESHOLD = 0.5
-SEGMENTATION = ("dice", "dice_over_seeds", "hd95", "assd", "missed", "false_alarm", "shipped_dice")
-CLASSES = ("auroc", "auroc_over_seeds", "accuracy", "sensitivity", "specificity", "ece", "shipped_auroc", "shipped_accuracy", "shipped_ece")
+SEGMENTATION = ("dice", "dice_over_seeds", "hd95", "assd", "missed", "false_alarm")
+CLASSES = ("auroc", "auroc_over_seeds", "accuracy", "sensitivity", "specificity", "ece")
 _WORDS = {"dice": "Dice", "auroc": "AUROC"}
 
 
@@ -128,6 +128,27 @@ def card_metrics(cells: Sequence[Cell]) -> dict[str, Metric]:
         measured = (segmentation_metrics(cell) if ARMS[cell.arm].segments else {}) | (
             class_metrics(cell) if ARMS[cell.arm].classifies else {}
         )
+        named |= {metric_name(cell.task.id, measure, cell.arm): metric for measure, metric in measured.items()} | shipped_metrics([cell])
+    return named
+
+
+def shipped_metrics(cells: Sequence[Cell]) -> dict[str, Metric]:
+    """The numbers of each cell's first run alone: the network that ships. They are what can be computed again from its weights."""
+    named: dict[str, Metric] = {}
+    for cell in cells:
+        measured: dict[str, Metric] = {}
+        if ARMS[cell.arm].segments:
+            measured["shipped_dice"] = _over_pictures(cell, cell.runs[0].dice, mean_dice, cell.cases.has_mask)
+        if ARMS[cell.arm].classifies:
+            scores, truth, exclusive = cell.runs[0].scores, cell.cases.labels.numpy(), cell.task.exclusive
+            both = np.stack([scores, truth], axis=1)  # N 2 L
+            measured["shipped_auroc"] = _over_pictures(cell, both, lambda drawn: macro_auroc(drawn[:, 0].numpy(), drawn[:, 1].numpy()))
+            measured["shipped_accuracy"] = _over_pictures(
+                cell, right(scores, truth, exclusive=exclusive), lambda drawn: float(drawn.mean())
+            )
+            measured["shipped_ece"] = _over_pictures(
+                cell, both, lambda drawn: calibration_error(drawn[:, :1].transpose(0, 1), drawn[:, 1].long())
+            )
         named |= {metric_name(cell.task.id, measure, cell.arm): metric for measure, metric in measured.items()}
     return named
 
@@ -147,7 +168,6 @@ def segmentation_metrics(cell: Cell) -> dict[str, Metric]:
         found["missed"] = _over_pictures(cell, np.where(present, 1 - seen, np.nan), mean_dice, rows)
     if not truth.all():
         found["false_alarm"] = _over_pictures(cell, np.where(present, np.nan, seen), mean_dice, rows)
-    found["shipped_dice"] = _over_pictures(cell, dice[0], mean_dice, rows)
     return found
 
 
@@ -172,11 +192,6 @@ def class_metrics(cell: Cell) -> dict[str, Metric]:
     if not exclusive and ARMS[cell.arm].segments:
         agree = ((scores > THRESHOLD) == (cell.stacked("found") > 0)).mean(axis=(0, 2))
         found["agreement"] = _over_pictures(cell, agree, lambda drawn: float(drawn.mean()))
-    first = by_picture[:, 0]
-    shipped = np.stack([first, truth], axis=1)
-    found["shipped_auroc"] = _over_pictures(cell, shipped, lambda drawn: macro_auroc(drawn[:, 0].numpy(), drawn[:, 1].numpy()))
-    found["shipped_accuracy"] = _over_pictures(cell, right(first, truth, exclusive=exclusive), lambda drawn: float(drawn.mean()))
-    found["shipped_ece"] = _over_pictures(cell, shipped, lambda drawn: calibration_error(drawn[:, :1].transpose(0, 1), drawn[:, 1].long()))
     return found
 
 

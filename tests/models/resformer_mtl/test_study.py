@@ -244,3 +244,22 @@ def test_workers_share_the_runs_between_them(tmp_path, monkeypatch):
         assert workers._be_one(plan, number, 2, "cpu") == 0
     assert sorted(run.name for run in made) == sorted(run.name for run in of_study.Study(plan, tmp_path).runs())
     assert of_study.Study(plan, tmp_path).pending() == []
+
+
+def test_without_distances_the_rest_is_the_same():
+    import numpy as np
+    import torch
+
+    from models.resformer_mtl.plan import TASKS
+    from models.resformer_mtl.study import measure
+    from models.resformer_mtl.study_data import phantom_cases
+    from models.resformer_mtl.training import Answers
+    from models.shared.data.phantoms import split_seeds
+
+    cases = phantom_cases(TASKS["oct"], split_seeds("test", 12))
+    said = Answers(torch.where(torch.rand(cases.masks.shape) < 0.2, 0, cases.masks).to(torch.uint8), cases.labels.float())
+    whole, short = (measure(said, cases, TASKS["oct"], distances=all_of) for all_of in (True, False))
+    for name in ("dice", "found", "scores"):
+        assert np.array_equal(getattr(whole, name), getattr(short, name), equal_nan=True), name
+    assert np.isnan(short.hd95).all()
+    assert not np.isnan(whole.hd95).all()
