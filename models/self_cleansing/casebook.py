@@ -97,7 +97,7 @@ class Casebook:
         """Filter and cleansing of some pictures with the card's Gaussians."""
         rows = list(rows)
         x, given = torch.from_numpy(self.x[rows]), torch.from_numpy(self.planted.labels[rows])
-        outs = [self.net(part) for part in x.split(64)]
+        outs = [self.net(part) for part in x.split(32)]
         p = torch.cat([out.logits for out in outs]).softmax(dim=1)
         evidence = p
         if config.evidence != "prediction":

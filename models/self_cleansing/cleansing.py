@@ -99,7 +99,7 @@ def similarity(z: Tensor, prototypes: Tensor, temperature: float) -> Tensor:
 class Cleanser:
     """Both modules over a training set, epoch after epoch; remembers the prototypes."""
 
-    def __init__(self, config: Cleansing, classes: int, *, batch: int = 128, seed: int = 0) -> None:
+    def __init__(self, config: Cleansing, classes: int, *, batch: int = 32, seed: int = 0) -> None:
         self.config, self.classes, self.batch, self.seed = config, classes, batch, seed
         self.prototypes: Tensor | None = None
 

@@ -107,6 +107,8 @@ class Epoch:
     """The pictures asked for."""
     proposed: np.ndarray
     """uint8 (N, S, S): all labels after cleansing."""
+    told: dict
+    """`diagnostics.describe` of the pass, in the form in which a card keeps it."""
     seconds: float
 
 
@@ -191,6 +193,7 @@ class _Live:
             flip_precision=told["labels"]["flip_precision"],
             cases=tuple(shown),
             proposed=seen.cleansed.labels.numpy(),
+            told=told,
             seconds=time.perf_counter() - self.began,
         )
 

@@ -29,10 +29,9 @@ from models.self_cleansing.own_data import OwnConfig, OwnPictures, load_pictures
 from models.self_cleansing.plan import OWN, Arm, Cleansing, Task, Training
 from models.self_cleansing.results import Suspect
 from models.self_cleansing.training import Run
-from models.self_cleansing.weights import parameters_of, task_facts, tensor_name
+from models.self_cleansing.weights import packed, parameters_of, task_facts, tensor_name
 from models.shared.checkpoints import Card, DatasetUse, save, write_atomically
 from models.shared.device import hardware, pick_device
-from models.shared.packing import pack
 
 if TYPE_CHECKING:
     from models.shared.data.folders import Decoder
@@ -102,7 +101,7 @@ class OwnTraining:
         tensors = {
             tensor_name(TASK, SETTING, OWN, f"{model}.{name}"): tensor
             for model, net in models.items()
-            for name, tensor in pack(net.state_dict()).items()
+            for name, tensor in packed(net.state_dict()).items()
         }
         save(out / FILES["weights"], tensors, self._card())
         return {

@@ -26,9 +26,10 @@ from models.self_cleansing.noise import plant
 from models.self_cleansing.plan import ARMS, CLEAN, DEFAULT, GUARD, NOISY, NONE, OWN, SETTINGS, TASKS, Plan, Task
 from models.self_cleansing.study_data import Cases, Material
 from models.self_cleansing.training import Run, answers, mean_dice
+from models.self_cleansing.weights import packed
 from models.shared.checkpoints import parse, write_atomically
 from models.shared.data import record
-from models.shared.packing import lay_in, pack
+from models.shared.packing import lay_in
 from models.shared.segmentation_metrics import case_scores
 from models.shared.training import hardware
 
@@ -124,10 +125,10 @@ def run_one(plan: Plan, run: RunId, folder: Path, device: str = "cpu") -> Iterat
             last, looked = one.assessment, looked + 1
             quiet += one.assessment.picture_fit is None or not one.assessment.picture_fit.noise
         yield {"epoch": one.epoch, "epochs": one.epochs, "loss": one.loss}
-    packed = _packed(going, last)
+    kept_states = _packed(going, last)
     seconds = time.perf_counter() - started
     found = Found(
-        scores={model: measure(task, state, material.test) for model, state in packed.items() if model in MODELS},
+        scores={model: measure(task, state, material.test) for model, state in kept_states.items() if model in MODELS},
         best_epoch=going.best_epoch,
         epochs=epochs,
         final=_round(describe(last, going.given, truth)) if last else None,
@@ -139,7 +140,9 @@ def run_one(plan: Plan, run: RunId, folder: Path, device: str = "cpu") -> Iterat
     if first and ships(task):
         from safetensors.torch import save
 
-        wanted = {f"{model}.{name}": tensor for model, state in packed.items() if kept_model(run, model) for name, tensor in state.items()}
+        wanted = {
+            f"{model}.{name}": tensor for model, state in kept_states.items() if kept_model(run, model) for name, tensor in state.items()
+        }
         write_atomically(_file(folder, run).with_suffix(".safetensors"), save(wanted))
     write_atomically(_file(folder, run), json.dumps(found.as_json()).encode())
 
@@ -210,12 +213,12 @@ def _watched(task: Task, run: RunId) -> bool:
 
 def _packed(going: Run, last: Assessment | None) -> dict[str, dict[str, Tensor]]:
     """Packed weights by model, and under "extra" the prototypes, if there are any."""
-    packed = {"last": pack(going.student.state_dict()), "best": pack(going.best)}
+    found = {"last": packed(going.student.state_dict()), "best": packed(going.best)}
     if going.teacher is not None:
-        packed["teacher"] = pack(going.teacher.net.state_dict())
+        found["teacher"] = packed(going.teacher.net.state_dict())
     if last is not None and going.cleanser.prototypes is not None:
-        packed["extra"] = {"prototypes": going.cleanser.prototypes.cpu()}
-    return packed
+        found["extra"] = {"prototypes": going.cleanser.prototypes.cpu()}
+    return found
 
 
 def _file(folder: Path, run: RunId) -> Path:

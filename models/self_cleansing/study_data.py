@@ -49,7 +49,8 @@ def material(task: Task, seed: int = 0) -> Material:
     """The task's pictures; `seed` picks a phantom task's training pictures. DataNotHere for an absent set."""
     if task.kind == "real":
         data = load(task.source, size=task.side)
-        return Material(*(_masked(part) for part in (data.train, data.validation, data.test)), data.licence, data.note)
+        train, validation, test = (_masked(part) for part in (data.train, data.validation, data.test))
+        return Material(_drawn(train, task.pool, seed), _drawn(validation, task.pool, 0), test, data.licence, data.note)
     parts = (phantoms(task, "train", task.pool, seed * task.pool), phantoms(task, "validation", max(4, task.tests * 2 // 5)))
     return Material(*parts, test_cases(task), "made here, CC0", "Made-up pictures, no patients, no clinical truth.")
 
@@ -74,6 +75,14 @@ def _masked(part: Split) -> Cases:
     """Pictures that somebody drew a mask for."""
     rows = torch.ones(len(part), dtype=torch.bool) if part.has_mask is None else part.has_mask
     return Cases(part.x[rows], part.masks[rows].to(torch.uint8))
+
+
+def _drawn(cases: Cases, n: int, seed: int) -> Cases:
+    """`n` of them by the seed's lot, in their order; all where there are no more."""
+    if len(cases) <= n:
+        return cases
+    rows = torch.randperm(len(cases), generator=torch.Generator().manual_seed(seed))[:n].sort().values
+    return Cases(cases.x[rows], cases.masks[rows])
 
 
 def moves(n: int, generator: torch.Generator) -> Tensor:

@@ -89,7 +89,7 @@ class Run:
         order, move = torch.randperm(n, generator=generator).to(self.device), moves(n, generator).to(self.device)
         for start in range(0, n - batch + 1, batch):
             rows = order[start : start + batch]
-            x, labels = self.x[rows], self.labels[rows]
+            x, labels = self.x[rows].contiguous(memory_format=torch.channels_last), self.labels[rows]
             if self.arm.augment:
                 x, labels = augment(
                     x,
@@ -99,7 +99,9 @@ class Run:
                     degrees=self.training.degrees,
                     gamma=self.training.gamma,
                 )
-            loss = training_loss(self.student(x).logits, labels)
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training.half):
+                logits = self.student(x).logits
+            loss = training_loss(logits.float(), labels)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()

@@ -8,9 +8,9 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
-from models.self_cleansing.network import UNet
+from models.self_cleansing.network import UNet, laid_out
 from models.self_cleansing.plan import ARMS, SETTINGS, Cleansing, Noise, Task
-from models.shared.packing import lay_in
+from models.shared.packing import lay_in, pack
 
 
 def parameters_of(task: Task) -> int:
@@ -63,6 +63,11 @@ def tensor_name(task: str, setting: str, arm: str, name: str) -> str:
     return f"{task}/{setting}/{arm}/{name}"
 
 
+def packed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A network's state as it ships, whatever its layout in memory."""
+    return pack({name: tensor.contiguous() for name, tensor in state.items()})
+
+
 def split_states(tensors: Mapping[str, Tensor]) -> dict[tuple[str, str, str], dict[str, dict[str, Tensor]]]:
     """(task, setting, arm) → model → packed state."""
     found: dict[tuple[str, str, str], dict[str, dict[str, Tensor]]] = {}
@@ -80,4 +85,4 @@ def network_of(facts: Mapping, packed: Mapping[str, Tensor]) -> UNet:
     """
     net = UNet(1 + len(facts["structures"]), int(facts["channels"]), tuple(facts["widths"]))
     lay_in(net, packed)
-    return net.eval().requires_grad_(False)
+    return laid_out(net).eval().requires_grad_(False)

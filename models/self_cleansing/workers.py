@@ -13,9 +13,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from models.self_cleansing.plan import Plan, read_plan
+from models.self_cleansing.plan import ABLATIONS, Plan, read_plan
 from models.self_cleansing.record import METHOD
-from models.self_cleansing.study import all_runs, pending, run_one, work_folder
+from models.self_cleansing.study import RunId, all_runs, pending, run_one, work_folder
 from models.shared.device import pick_device
 
 
@@ -37,13 +37,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return max(process.wait() for process in processes)
 
 
+def in_order(plan: Plan, runs: Sequence[RunId]) -> list[RunId]:
+    """What the main questions need first: ablations last, the tasks in the plan's order; neighbours share their pictures."""
+    tasks = [task.id for task in plan.tasks]
+    return sorted(runs, key=lambda run: (run.arm in ABLATIONS, tasks.index(run.task), run.seed))
+
+
 def _be_one(plan: Plan, number: int, workers: int, device: str) -> int:
     import torch
 
     torch.set_num_threads(1)
     folder = work_folder(plan)
     folder.mkdir(parents=True, exist_ok=True)
-    runs = sorted(all_runs(plan), key=lambda run: (run.task, run.seed))  # neighbours share their pictures; the same list for every worker
+    runs = in_order(plan, all_runs(plan))  # the same list for every worker
     share = -(-len(runs) // workers)
     for run in runs[number * share : (number + 1) * share]:
         if run not in pending(plan, folder):

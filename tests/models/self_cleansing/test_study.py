@@ -13,7 +13,7 @@ import torch
 from models.self_cleansing import recipe, study, study_data, study_report
 from models.self_cleansing.diagnostics import auroc, label_quality, rates
 from models.self_cleansing.network import build
-from models.self_cleansing.plan import ARMS, DEFAULT, NONE, RATES, SETTINGS, TASKS, PlanRefused, read_plan
+from models.self_cleansing.plan import ABLATIONS, ARMS, DEFAULT, NONE, RATES, SETTINGS, TASKS, PlanRefused, read_plan
 from models.self_cleansing.record import METHOD
 from models.self_cleansing.study import Found, RunId, all_runs, found_of, pending, run_one, weights_of
 from models.self_cleansing.study_report import Cell
@@ -42,8 +42,8 @@ def test_plans_that_cannot_be_run_are_refused(config, words):
         read_plan(config)
 
 
-def test_the_shipped_plan_has_every_noise_rate_and_ablation_and_stays_small():
-    plan = read_plan(METHOD.preset("embedded").config)
+def test_the_full_plan_has_every_noise_rate_and_ablation():
+    plan = read_plan(METHOD.preset("full").config)
     liver, busi, isic = plan.tasks
     for kind in ("asymmetric", "mixed", "missing", "shift", "swapped"):
         for rate in RATES:
@@ -53,13 +53,30 @@ def test_the_shipped_plan_has_every_noise_rate_and_ablation_and_stays_small():
     for task in (busi, isic):
         assert task.settings == {NONE: ("clean",), DEFAULT: ("noisy", "cleansed")}
     assert len(plan.seeds) == 3
+    assert all(noise is None or noise.alpha in RATES for noise in SETTINGS.values())
+
+
+def test_the_shipped_plan_answers_the_main_questions_first_and_stays_small():
+    from models.self_cleansing.workers import in_order
+
+    plan = read_plan(METHOD.preset("").config)
+    liver, *real = plan.tasks
+    for setting in set(liver.settings) - {NONE}:
+        assert {"noisy", "cleansed"} <= set(liver.settings[setting])
+    assert [task.settings for task in real] == [{NONE: ("clean",), DEFAULT: ("noisy", "cleansed")}] * 2
+    assert len(plan.seeds) == 3
+    runs = in_order(plan, all_runs(plan))
+    assert sorted(run.name for run in runs) == sorted(run.name for run in all_runs(plan))
+    assert runs[0].task == "liver"
+    assert all(run.setting == DEFAULT for run in runs[-4:])
+    first_ablation = next(i for i, run in enumerate(runs) if run.arm in ABLATIONS)
+    assert {run.arm for run in runs[first_ablation:]} <= set(ABLATIONS)
     kept = 0
     for run in (run for run in all_runs(plan) if plan.first(run.seed) and study.ships(plan.task(run.task))):
         arm = ARMS[run.arm]
         models = ["last", "best", *(["teacher"] if arm.cleansing and arm.ema else [])]
         kept += parameters_of(plan.task(run.task)) * sum(study.kept_model(run, model) for model in models)
     assert kept < 9_000_000, "a byte each, and a checkpoint stays below 9.5 megabytes"
-    assert all(noise is None or noise.alpha in RATES for noise in SETTINGS.values())
 
 
 def test_listing_the_room_would_load_no_torch():
@@ -108,6 +125,29 @@ def test_all_arms_get_the_same_wrong_labels_and_seeds_others():
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
     assert torch.equal(study.given_labels(task, NONE, 0, train), train.masks)
+
+
+def test_a_seed_draws_its_own_part_of_a_large_set():
+    cases = study_data.Cases(torch.arange(20.0).view(20, 1, 1, 1), torch.zeros(20, 1, 1))
+    one, again, other = (study_data._drawn(cases, 8, seed).x.flatten().tolist() for seed in (0, 0, 1))
+    assert one == again == sorted(set(one))
+    assert len(one) == 8
+    assert one != other
+    assert study_data._drawn(cases, 20, 0) is cases
+
+
+def test_half_precision_trains_as_well_and_arms_still_start_alike():
+    from models.self_cleansing.checks import scene
+    from models.self_cleansing.plan import Training
+    from models.self_cleansing.training import Run
+
+    _, labels = scene(12)
+    x, losses = (labels[:, None] / 3).float(), []
+    for half in (False, True):
+        run = Run(build(3, 1, (4, 8), 0), ARMS["clean"], Training(epochs=4, warmup=1, batch=4, half=half), x, labels)
+        losses.append([one.loss for one in run.epochs()])
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+    assert losses[1] != losses[0]
 
 
 # ---------------------------------------------------------------------- numbers
