@@ -14,6 +14,8 @@ from workbench.context import Context
 from workbench.pictures import Picture, Shown
 
 WORK_PX = 512
+MAX_GIVEN = 4_000_000
+"""Pixels that a program may send in one call."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,3 +70,29 @@ def resized_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A mask (H, W) at another size, each pixel as its nearest."""
     rows, columns = (np.arange(new) * old // new for new, old in zip(size, mask.shape, strict=True))
     return mask[rows[:, None], columns]
+
+
+def given_pixels(
+    context: Context, request: Any, picture: str, pixels: Any, mm: tuple[float, float] = (0, 0)
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """The picture of a program's call with its spacing: rows of grey values, or else an example's id.
+
+    ValueErrors with a sentence; PictureGone for an id that is nobody's or somebody else's.
+    """
+    if not pixels:
+        made = scan(context, request, Shown(str(picture)))
+        return made.pixels, made.spacing_mm
+    try:
+        rows = np.asarray(pixels, dtype=np.float64)
+    except (TypeError, ValueError):
+        rows = np.empty(0)
+    if rows.ndim != 2 or not 0 < rows.size <= MAX_GIVEN or not ((rows >= 0) & (rows <= 255)).all():
+        raise ValueError(
+            f"pixels must be rows of equal length with grey values from 0 to 255, at most {MAX_GIVEN / 1e6:g} million of them."
+        )
+    if min(mm) < 0 or (min(mm) == 0) != (max(mm) == 0):
+        raise ValueError("row_mm and column_mm are both positive, or both 0 where the size of a pixel is not known.")
+    grey = np.rint(rows).astype(np.uint8)
+    small = shrunk(grey)
+    spacing = tuple(one * own / now for one, own, now in zip(mm, grey.shape, small.shape, strict=True)) if max(mm) else None
+    return small, spacing

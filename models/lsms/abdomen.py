@@ -1,4 +1,4 @@
-"""Made-up abdominal CT slices with two to four liver lesions, drawn so that a phrase is needed to know which one is meant. No patient, no clinical truth.
+"""Made-up abdominal CT slices with up to four liver lesions, drawn so that a phrase is needed to know which one is meant. No patient, no clinical truth.
 
 Sides are the patient's, seen from the feet: the patient's right is the picture's left. A lesion has a size, a density, a lobe and a part, each with two
 values; the middle between two values is kept empty, so that a word is never a matter of taste.
@@ -21,6 +21,8 @@ _RADIUS = {"small": (0.034, 0.046), "large": (0.072, 0.095)}
 _GREY = {"hypodense": (0.22, 0.34), "hyperdense": (0.72, 0.84)}
 _LIVER = 0.52
 _GAP = 0.025
+_COUNTS = (0.06, 0.1, 0.24, 0.3, 0.3)
+"""How often a slice has no lesion, one, two, three and four."""
 _TRIES = 60
 
 
@@ -62,16 +64,17 @@ class Slice:
 
 
 def sample(seed: int, side: int = 64, *, lesions: int | None = None, noise: float = 0.05) -> Slice:
-    """The slice of a seed. `lesions`: 1 to 4 instead of two to four at random; fewer where there is no room. ValueError for other numbers or a side below 32."""
-    if side < 32 or (lesions is not None and not 1 <= lesions <= 4):
-        raise ValueError(f"A slice has a side of at least 32 pixels and 1 to 4 lesions, not {side} and {lesions}.")
+    """The slice of a seed. `lesions`: 0 to 4 instead of a number at random; fewer where there is no room. ValueError for other numbers or a side below 32."""
+    if side < 32 or (lesions is not None and not 0 <= lesions <= 4):
+        raise ValueError(f"A slice has a side of at least 32 pixels and 0 to 4 lesions, not {side} and {lesions}.")
     random = np.random.default_rng([seed, 0x15A5])
     y, x = (np.mgrid[:side, :side] + 0.5) / side
     body = _ellipse(y, x, 0.5, 0.5, 0.43, 0.47)
     # the liver fills the picture's left and reaches over the midline
     tilt, cy, cx = random.uniform(-0.2, 0.1), 0.47 + random.uniform(-0.02, 0.02), 0.43 + random.uniform(-0.02, 0.02)
     liver = _ellipse(y - tilt * (x - cx), x, cy, cx, 0.29 * random.uniform(0.94, 1.06), 0.345 * random.uniform(0.95, 1.05)) & body
-    count = int(random.integers(2, 5)) if lesions is None else lesions
+    drawn = int(random.choice(len(_COUNTS), p=_COUNTS))
+    count = drawn if lesions is None else lesions
     made, grey = _lesions(random, y, x, liver, (cy, cx), count)
     return Slice(_picture(random, y, x, body, liver, made, grey, noise), liver, tuple(made))
 

@@ -32,7 +32,7 @@ class Config:
     coords: bool = True
     """Two more input channels that tell where a pixel lies; without them left and right look alike to a convolution."""
     decoder: Literal["fsd", "plain", "hamburger"] = "fsd"
-    width: int = 48
+    width: int = 32
     """D of the decoder."""
     fsd_layers: int = 1
     fsd_heads: int = 4

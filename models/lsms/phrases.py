@@ -63,6 +63,7 @@ VOCABULARY = tuple(
 PAD, UNKNOWN = 0, 1
 _NUMBER = {word: number for number, word in enumerate(VOCABULARY, 2)}
 _PLURAL = {"lesion": "lesions", "mass": "masses", "nodule": "nodules"}
+_ADJECTIVES = {word for value in (*SIZES, *DENSITIES) for word in _SAME[value]}
 _COUNTS = {2: "two", 3: "three", 4: "four"}
 
 
@@ -113,12 +114,15 @@ def mirrored(text: str) -> str:
 
 
 def reworded(text: str, random: np.random.Generator) -> str:
-    """The same phrase in other words of the same meaning."""
-    groups = [*_SAME.values(), *_ORDERS.values()]
+    """The same phrase in other words of the same meaning, with its adjectives in another order."""
+    groups = [*_SAME.values(), *_ORDERS.values(), tuple(_PLURAL.values())]
     said = []
     for word in words_of(text):
         group = next((group for group in groups if word in group), (word,))
         said.append(str(random.choice(group)))
+    places = [place for place, word in enumerate(said) if word in _ADJECTIVES]
+    for place, word in zip(places, random.permutation([said[place] for place in places]), strict=True):
+        said[place] = str(word)
     return " ".join(said)
 
 
@@ -132,7 +136,7 @@ def phrases(shown: Slice, random: np.random.Generator, *, none: float = 0.25, n:
 
 
 def every_phrase(shown: Slice) -> list[Phrase]:
-    """Plain wordings of all that can be said of a slice, for suggestions: each lesion once, orders, counts, and one that is not there."""
+    """Plain wordings of what can be said of a slice, for suggestions: each lesion once, orders, counts, and one that is not there."""
     random = np.random.default_rng(0)
     said = [
         Phrase(
@@ -146,6 +150,7 @@ def every_phrase(shown: Slice) -> list[Phrase]:
         said += [
             Phrase(f"the {word} lesion", (_extreme(shown, word, range(len(shown.lesions))),), "order")
             for word in ("largest", "leftmost", "uppermost")
+            if _clear(shown, word, range(len(shown.lesions)))
         ]
         said.append(Phrase("all lesions", tuple(range(len(shown.lesions))), "count"))
     said += [Phrase(f"the lesions in the {lobe} lobe", rows, "side") for lobe in LOBES if (rows := _matching(shown, lobe=lobe))]
@@ -161,18 +166,30 @@ def _matching(shown: Slice, size: str = "", density: str = "", lobe: str = "", p
     )
 
 
+_KEYS = {
+    "largest": lambda one: -float(np.log(one.pixels)),
+    "larger": lambda one: -float(np.log(one.pixels)),
+    "smallest": lambda one: float(np.log(one.pixels)),
+    "smaller": lambda one: float(np.log(one.pixels)),
+    "uppermost": lambda one: one.centre[0],
+    "lowermost": lambda one: -one.centre[0],
+    "rightmost": lambda one: one.centre[1],  # the patient's right is the picture's left
+    "leftmost": lambda one: -one.centre[1],
+}
+_PAIRWISE = ("larger", "smaller")
+"""Of two lesions alone."""
+_AHEAD = {"size": float(np.log(1.25)), "place": 0.05}
+"""By how much the first of an order must be ahead of the second: a quarter of the area, or a twentieth of the picture's side."""
+
+
 def _extreme(shown: Slice, order: str, rows: Sequence[int]) -> int:
-    key = {
-        "largest": lambda one: -one.pixels,
-        "larger": lambda one: -one.pixels,
-        "smallest": lambda one: one.pixels,
-        "smaller": lambda one: one.pixels,
-        "uppermost": lambda one: one.centre[0],
-        "lowermost": lambda one: -one.centre[0],
-        "rightmost": lambda one: one.centre[1],  # the patient's right is the picture's left
-        "leftmost": lambda one: -one.centre[1],
-    }[order]
-    return min(rows, key=lambda row: key(shown.lesions[row]))
+    return min(rows, key=lambda row: _KEYS[order](shown.lesions[row]))
+
+
+def _clear(shown: Slice, order: str, rows: Sequence[int]) -> bool:
+    """Whether there is more than one candidate and no near tie, so that an order is never a matter of taste."""
+    values = sorted(_KEYS[order](shown.lesions[row]) for row in rows)
+    return len(values) > 1 and values[1] - values[0] >= _AHEAD["place" if order.endswith("most") else "size"]
 
 
 def _said(traits: dict[str, str], random: np.random.Generator, *, plural: bool, lead: str = "the", plain: bool = False) -> str:
@@ -194,7 +211,7 @@ def _said(traits: dict[str, str], random: np.random.Generator, *, plural: bool, 
 
 def _some(shown: Slice, random: np.random.Generator) -> Phrase:
     everything = tuple(range(len(shown.lesions)))
-    kind = str(random.choice(["side", "zone", "size", "appearance", "order", "count", "several", "several"]))
+    kind = str(random.choice(["side", "zone", "size", "appearance", "order", "order", "count", "several", "several"]))
     one = shown.lesions[int(random.integers(len(shown.lesions)))]
     if kind == "count":
         if len(everything) < 2 or random.random() < 0.5:
@@ -209,10 +226,14 @@ def _some(shown: Slice, random: np.random.Generator) -> Phrase:
     if kind == "order":
         traits = {} if random.random() < 0.5 else {name: getattr(one, name) for name in [str(random.choice(["density", "lobe"]))]}
         rows = _matching(shown, **traits)
-        order = str(random.choice(["larger", "smaller"] if len(rows) == 2 and random.random() < 0.4 else [*list(_ORDERS)[:6]]))
-        return Phrase(
-            _said(traits, random, plural=False, lead=f"the {random.choice(_ORDERS[order])}"), (_extreme(shown, order, rows),), kind
-        )
+        for among in (rows, everything):
+            orders = [order for order in _ORDERS if _clear(shown, order, among) and (order not in _PAIRWISE or len(among) == 2)]
+            if orders:
+                order = str(random.choice(orders))
+                lead = f"the {random.choice(_ORDERS[order])}"
+                words = _said(traits if among is rows else {}, random, plural=False, lead=lead)
+                return Phrase(words, (_extreme(shown, order, among),), kind)
+        kind = "several"
     names = {"side": ["lobe"], "zone": ["part"], "size": ["size"], "appearance": ["density"]}.get(kind)
     if names is None:
         names = [str(name) for name in random.permutation(["size", "density", "lobe", "part"])[: int(random.integers(2, 5))]]

@@ -11,6 +11,8 @@ from models.lsms.phrases import VOCABULARY
 from models.shared.method import Preset
 
 OWN = "full"
+MAIN = ("full", "no_language", "no_scale")
+"""The method and the two rivals its claim rests on; they run first."""
 WORDS = len(VOCABULARY) + 2
 
 
@@ -34,6 +36,10 @@ class Arm:
     def config(self) -> Config:
         """The arm's network."""
         return replace(Config(words=WORDS), **self.change)
+
+    def as_config(self) -> dict:
+        """Everything that sets its numbers apart from another arm's."""
+        return {**asdict(self), "network": self.config().as_json()}
 
 
 ARMS: Mapping[str, Arm] = {
@@ -65,8 +71,8 @@ class Plan:
     tests: int = 300
     test_phrases: int = 4
     side: int = 64
-    steps: int = 3000
-    batch: int = 24
+    steps: int = 2400
+    batch: int = 16
     lr: float = 2e-3
     weight_decay: float = 1e-2
     flip: float = 0.5
@@ -75,13 +81,13 @@ class Plan:
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """(arm, seed) of every run."""
-        return [(arm, seed) for seed in self.seeds for arm in self.arms]
+        """(arm, seed) of every run, those first that matter most."""
+        runs = [(arm, seed) for seed in self.seeds for arm in self.arms]
+        return sorted(runs, key=lambda run: run[0] not in MAIN)
 
     def as_config(self) -> dict:
-        """Everything that decides the numbers."""
-        definitions = {arm: {**asdict(ARMS[arm]), "network": ARMS[arm].config().as_json()} for arm in self.arms}
-        return {**asdict(self), "definitions": definitions}
+        """What decides the numbers of every run beside its arm and seed; a longer list of arms or seeds goes on with the runs that are there."""
+        return {name: value for name, value in asdict(self).items() if name not in ("arms", "seeds")} | {"first_seed": self.seeds[0]}
 
 
 def read_plan(config: Mapping[str, object], seed: int = 0) -> Plan:

@@ -15,21 +15,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.lsms import abdomen
 from models.lsms.config import Config
 from models.lsms.network import LSMS
 from models.lsms.plan import ARMS, Plan
 from models.lsms.study_data import Pairs, pairs
-from models.lsms.training import answers, build, fit
+from models.lsms.training import Said, answers, build, fit
 from models.shared.checkpoints import parse, write_atomically
 from models.shared.device import hardware
 from models.shared.packing import lay_in, pack
+from models.shared.segmentation_metrics import case_scores
 
-ARRAYS = ("overlap", "union", "highest", "shuffled_overlap", "shuffled_union", "mirrored_overlap", "mirrored_union", "kinds", "empty")
+ARRAYS = (
+    "overlap", "union", "highest", "dice", "hd95", "assd", "shuffled_iou", "reworded_dice", "mirror_agreement", "clash", "kinds", "empty",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """One run on the test slices: (N, P) arrays named in ARRAYS; "shuffled" asks each slice another slice's phrases, "mirrored" the mirrored slice."""
+    """One run on the test slices: (N, P) arrays named in ARRAYS, NaN where a number has no meaning.
+
+    shuffled: each slice asked another slice's phrase. reworded: synonyms, adjectives in another order (oracle 9). mirror_agreement: IoU of the answer and
+    the mirrored slice's answer to the mirrored phrase, turned back (oracle 10). clash: IoU of the answers to two phrases of one slice that mean
+    different lesions (oracle 8). Distances in mm.
+    """
 
     arrays: dict[str, np.ndarray]
     seconds: float
@@ -50,8 +59,9 @@ def work_folder(plan: Plan) -> Path:
 
 
 def place(folder: Path, arm: str, seed: int) -> Path:
-    """A run's file."""
-    return folder / f"{arm}.seed{seed}.json"
+    """A run's file, named by all that its arm is."""
+    defined = hashlib.sha256(json.dumps(ARMS[arm].as_config(), sort_keys=True).encode()).hexdigest()[:8]
+    return folder / f"{arm}-{defined}.seed{seed}.json"
 
 
 def pending(plan: Plan, folder: Path) -> list[tuple[str, int]]:
@@ -65,17 +75,51 @@ def tests_of(n: int, per_slice: int, side: int) -> Pairs:
     return pairs("test", n, per_slice, side=side)
 
 
-def measure(net: LSMS, test: Pairs) -> dict[str, np.ndarray]:
-    """The arrays of a run."""
-    said = answers(net, test)
-    other = answers(net, test, tokens=test.tokens.roll(1, dims=0))
-    turned = Pairs(test.x.flip(-1), test.lesions.flip(-1), test.mirrored, test.tokens, test.meant, test.kinds, test.texts)
-    mirror = answers(net, turned)
+def counted(said: Said, test: Pairs) -> dict[str, np.ndarray]:
+    """The arrays that pixels and highest probabilities alone give."""
+    truth = test.all_targets()
     return {
-        "overlap": said.overlap, "union": said.union, "highest": said.highest, "shuffled_overlap": other.overlap, "shuffled_union": other.union,
-        "mirrored_overlap": mirror.overlap, "mirrored_union": mirror.union, "kinds": test.kinds.astype(np.float64),
-        "empty": (~test.meant.any(-1)).numpy().astype(np.float64),
-    }  # fmt: skip
+        "overlap": _pixels(said.outlines & truth),
+        "union": _pixels(said.outlines | truth),
+        "highest": said.highest.double().numpy(),
+        "kinds": test.kinds.astype(np.float64),
+        "empty": (~test.meant.any(-1)).double().numpy(),
+    }
+
+
+def measure(net: LSMS, test: Pairs) -> dict[str, np.ndarray]:
+    """All arrays of a run."""
+    truth, said = test.all_targets(), answers(net, test)
+    arrays = counted(said, test)
+    named = arrays["empty"] == 0
+    scores = case_scores(said.outlines.flatten(0, 1), truth.flatten(0, 1), abdomen.FIELD_MM / truth.shape[-1])
+    for name, values in (("dice", scores.dice), ("hd95", scores.hd95_mm), ("assd", scores.assd_mm)):
+        arrays[name] = np.where(named, values.numpy().reshape(named.shape), np.nan)
+    other = answers(net, test, tokens=test.tokens.roll(1, dims=0)).outlines
+    arrays["shuffled_iou"] = np.where(named, _iou(other, truth), np.nan)
+    again = answers(net, test, tokens=test.reworded).outlines
+    sizes = np.maximum(_pixels(again) + _pixels(truth), 1)
+    arrays["reworded_dice"] = np.where(named, 2 * _pixels(again & truth) / sizes, np.nan)
+    turned = answers(net, test, tokens=test.mirrored, x=test.x.flip(-1)).outlines.flip(-1)
+    drawn = (turned | said.outlines).flatten(2).any(-1).numpy()
+    arrays["mirror_agreement"] = np.where(drawn, _iou(turned, said.outlines), np.nan)
+    arrays["clash"] = _clash(said.outlines, test.meant)
+    return arrays
+
+
+def _clash(outlines: Tensor, meant: Tensor) -> np.ndarray:
+    """(N, P): IoU of each phrase's answer with the next phrase's, where the two mean different lesions; NaN elsewhere."""
+    after, other = outlines.roll(-1, dims=1), meant.roll(-1, dims=1)
+    apart = meant.any(-1) & other.any(-1) & ~(meant & other).any(-1)
+    return np.where(apart.numpy(), _iou(outlines, after), np.nan)
+
+
+def _pixels(masks: Tensor) -> np.ndarray:
+    return masks.sum((-2, -1)).double().numpy()
+
+
+def _iou(one: Tensor, other: Tensor) -> np.ndarray:
+    return _pixels(one & other) / np.maximum(_pixels(one | other), 1)
 
 
 def run_one(plan: Plan, run: tuple[str, int], folder: Path, device: str = "cpu") -> Iterator[tuple[int, float]]:

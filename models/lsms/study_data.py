@@ -29,6 +29,8 @@ class Pairs:
     """int64 (N, P, T)."""
     mirrored: Tensor
     """int64 (N, P, T): the same with left and right swapped."""
+    reworded: Tensor
+    """int64 (N, P, T): the same in other words of the same meaning."""
     meant: Tensor
     """bool (N, P, L)."""
     kinds: np.ndarray
@@ -40,12 +42,16 @@ class Pairs:
 
     def to(self, device: str | torch.device) -> Pairs:
         """The same on a device."""
-        names = ("x", "lesions", "tokens", "mirrored", "meant")
+        names = ("x", "lesions", "tokens", "mirrored", "reworded", "meant")
         return Pairs(**{name: getattr(self, name).to(device) for name in names}, kinds=self.kinds, texts=self.texts)
 
     def targets(self, slices: Tensor, places: Tensor) -> Tensor:
         """bool (B, S, S): what phrase `places[b]` of slice `slices[b]` means."""
         return (self.lesions[slices] & self.meant[slices, places][:, :, None, None]).any(dim=1)
+
+    def all_targets(self) -> Tensor:
+        """bool (N, P, S, S): what every phrase means."""
+        return (self.lesions[:, None] & self.meant[..., None, None]).any(dim=2)
 
 
 def pairs(split: str, n: int, per_slice: int, *, side: int = 64, none: float = 0.25, start: int = 0) -> Pairs:
@@ -62,9 +68,9 @@ def pairs(split: str, n: int, per_slice: int, *, side: int = 64, none: float = 0
             meant[row, place, list(phrase.rows)] = True
     texts = tuple(tuple(phrase.text for phrase in of_slice) for of_slice in said)
     flat = [text for of_slice in texts for text in of_slice]
-    tokens, mirrored = (torch.from_numpy(phrases.tokens(words)) for words in (flat, [phrases.mirrored(text) for text in flat]))
+    random = np.random.default_rng([int(seeds[0]), 11])
+    versions = [flat, [phrases.mirrored(text) for text in flat], [phrases.reworded(text, random) for text in flat]]
+    all_tokens = torch.from_numpy(phrases.tokens([text for texts_ in versions for text in texts_])).view(3, n, per_slice, -1)
     kinds = np.array([[phrases.KINDS.index(phrase.kind) for phrase in of_slice] for of_slice in said])
     x = torch.from_numpy(np.stack([one.image for one in shown])[:, None])
-    return Pairs(
-        x, torch.from_numpy(masks), tokens.view(n, per_slice, -1), mirrored.view(n, per_slice, -1), torch.from_numpy(meant), kinds, texts
-    )
+    return Pairs(x, torch.from_numpy(masks), *all_tokens.unbind(), torch.from_numpy(meant), kinds, texts)

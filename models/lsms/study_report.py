@@ -28,10 +28,10 @@ def card_metrics(arm: str, runs: Sequence[Found], *, shipped: bool = False) -> d
     if not shipped:
         made |= {
             "oiou": _ratio(runs, "overlap", "union"),
-            "dice": _mean(runs, lambda one: 2 * one.iou / (1 + one.iou)),
-            "shuffled_miou": _mean(runs, lambda one: _iou(one, "shuffled_overlap", "shuffled_union")),
-            "mirrored_miou": _mean(runs, lambda one: _iou(one, "mirrored_overlap", "mirrored_union")),
+            "shuffled_miou": _mean(runs, lambda one: one.arrays["shuffled_iou"]),
+            "reworded_change": _mean(runs, lambda one: np.abs(one.arrays["reworded_dice"] - one.arrays["dice"])),
         }
+        made |= {name: _mean(runs, lambda one, n=name: one.arrays[n]) for name in ("dice", "hd95", "assd", "mirror_agreement", "clash")}
         made |= {
             f"precision_{100 * t:.0f}": _mean(runs, lambda one, t=t: np.where(np.isnan(one.iou), np.nan, one.iou > t)) for t in PRECISIONS
         }
@@ -52,10 +52,6 @@ def findings(found: dict[str, Sequence[Found]]) -> list[str]:
         verdict = "better" if gain.low > 0 else "worse" if gain.high < 0 else "no difference shown"
         said.append(f"Mean IoU {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}) against {ARMS[arm].label}: {verdict}.")
     return said
-
-
-def _iou(one: Found, overlap: str, union: str) -> np.ndarray:
-    return np.where(one.arrays["empty"] > 0, np.nan, one.arrays[overlap] / np.maximum(one.arrays[union], 1))
 
 
 def _empty_right(one: Found) -> np.ndarray:

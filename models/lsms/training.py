@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -31,7 +30,8 @@ def fit(
     net: nn.Module, train: Pairs, plan: Plan, *, contrast: float, seed: int, device: str | torch.device = "cpu"
 ) -> Iterator[tuple[int, float]]:
     """Train in place; yields (step, mean loss since the last) every 50 steps and at the end."""
-    net.to(device).train()
+    # channels last: the same numbers in another order of memory, a tenth faster on a processor
+    net.to(device, memory_format=torch.channels_last).train()
     train = train.to(device)
     decayed = [p for p in net.parameters() if p.ndim > 1]
     others = [p for p in net.parameters() if p.ndim <= 1]
@@ -73,29 +73,28 @@ def batch(train: Pairs, rows: Tensor, places: Tensor, plan: Plan, random: torch.
 class Said:
     """A network's answers to every phrase of every slice, N and P of them."""
 
-    overlap: np.ndarray
-    """(N, P): pixels of outline and truth together."""
-    union: np.ndarray
-    """(N, P): pixels of either."""
-    highest: np.ndarray
-    """(N, P): the highest probability of the picture."""
+    outlines: Tensor
+    """bool (N, P, S, S)."""
+    highest: Tensor
+    """float32 (N, P): the highest probability of the picture."""
 
 
 @torch.no_grad()
-def answers(net: nn.Module, test: Pairs, *, tokens: Tensor | None = None, threshold: float = 0.5) -> Said:
-    """Ask every phrase, or `tokens` (N, P, T) in their place; an outline whose highest probability is below one half counts as empty by itself."""
+def answers(net: nn.Module, test: Pairs, *, tokens: Tensor | None = None, x: Tensor | None = None, threshold: float = 0.5) -> Said:
+    """Ask every phrase of every slice, or `tokens` (N, P, T) and pictures `x` (N, 1, S, S) in their place.
+
+    An outline whose highest probability is below one half is empty (spec §5.8), whatever the threshold.
+    """
     net.eval()
     device = next(net.parameters()).device
-    tokens = test.tokens if tokens is None else tokens
-    found: dict[str, list[Tensor]] = {"overlap": [], "union": [], "highest": []}
+    tokens, x = test.tokens if tokens is None else tokens, test.x if x is None else x
+    outlines, highest = [], []
     for place in range(tokens.shape[1]):
-        parts: dict[str, list[Tensor]] = {name: [] for name in found}
-        for rows in torch.arange(len(test)).split(50):
-            p = net(test.x[rows].to(device), tokens[rows, place].to(device)).logits.sigmoid()[:, 0].cpu()
-            outlined, truth = p > threshold, test.targets(rows, torch.full((len(rows),), place))
-            parts["overlap"].append((outlined & truth).sum((1, 2)))
-            parts["union"].append((outlined | truth).sum((1, 2)))
-            parts["highest"].append(p.amax((1, 2)))
-        for name, values in parts.items():
-            found[name].append(torch.cat(values))
-    return Said(**{name: torch.stack(values, dim=1).numpy().astype(np.float64) for name, values in found.items()})
+        parts = [
+            net(x[rows].to(device), tokens[rows, place].to(device)).logits.sigmoid()[:, 0].cpu() for rows in torch.arange(len(x)).split(50)
+        ]
+        p = torch.cat(parts)
+        top = p.amax((1, 2))
+        outlines.append((p > threshold) & (top >= 0.5)[:, None, None])
+        highest.append(top)
+    return Said(torch.stack(outlines, dim=1), torch.stack(highest, dim=1))

@@ -63,8 +63,8 @@ class Answer:
     """Stage by stage: branch → (h_i, w_i), the size of what it adds."""
     similarity: np.ndarray
     """(h_1, w_1) in −1…1: how near each pixel lies to the sentence."""
-    by_scale: tuple[np.ndarray, ...]
-    """(H, W) each: the probability where the decoder is given one scale alone."""
+    without_scale: tuple[np.ndarray, ...]
+    """(H, W) each: the probability where the decoder is not given that scale."""
 
     @property
     def found(self) -> bool:
@@ -138,7 +138,8 @@ class Predictor:
         branches = tuple({name: one[0].square().mean(0).sqrt().cpu().numpy() for name, one in found.items()} for found in trace.branches)
         similarity = torch.einsum("bdhw,bd->bhw", out.pixels, out.sentence)[0].cpu().numpy()
         probability = self._probability(out.logits, prepared.shape)
-        each = tuple(self._probability(self.net(prepared.x, tokens, scales=(k,)).logits, prepared.shape) for k in range(len(stages)))
+        kept = [tuple(other for other in range(len(stages)) if other != k) for k in range(len(stages))]
+        each = tuple(self._probability(self.net(prepared.x, tokens, scales=scales).logits, prepared.shape) for scales in kept)
         highest = float(out.logits.sigmoid().max())
         return Answer(probability, highest, tuple(words), tuple(phrases.unknown_words(text)), attention, branches, similarity, each)
 

@@ -11,13 +11,11 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from PIL import Image
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 from models.resformer_mtl import oct
 from models.shared.data import phantoms
+from models.shared.data.phantom_dicom import phantom_dicom
 
 SIDE = 256
 NUMBERS = (0, 2, 5)
@@ -26,26 +24,10 @@ NUMBERS = (0, 2, 5)
 def oct_dicom(number: int) -> bytes:
     """Test phantom `number` as an 8-bit DICOM image of one frame; it says that it is a phantom, and names nobody."""
     scan = oct.sample(phantoms.split_seeds("test", 1, number)[0], SIDE)
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["lightbox-oct", str(number)])
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    made.SOPClassUID, made.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
-    for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
-        setattr(made, name, generate_uid(entropy_srcs=["lightbox-oct", name, str(number)]))
-    made.PatientName, made.PatientID, made.PatientBirthDate, made.PatientSex = "PHANTOM", f"PHANTOM-{number}", "", "O"
-    made.StudyDate, made.StudyTime, made.AccessionNumber, made.StudyID, made.ReferringPhysicianName = "", "", "", "", ""
-    made.Modality, made.SeriesNumber, made.InstanceNumber, made.Manufacturer = "OPT", 1, 1, "Lightbox (drawn)"
-    made.ImageOrientationPatient, made.ImagePositionPatient = [1, 0, 0, 0, 0, -1], [0, 0, 0]
-    made.PixelSpacing, made.SliceThickness = [mm / SIDE for mm in oct.FIELD_MM], 0.1
-    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
-    made.Rows = made.Columns = SIDE
-    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 8, 8, 7, 0
-    made.PixelData = (scan.image * 255).round().astype(np.uint8).tobytes()
-    stream = io.BytesIO()
-    pydicom.dcmwrite(stream, made, enforce_file_format=True)
-    return stream.getvalue()
+    spacing = tuple(mm / SIDE for mm in oct.FIELD_MM)
+    return phantom_dicom(
+        scan.image, kind="oct", number=number, modality="OPT", spacing_mm=spacing, orientation=(1, 0, 0, 0, 0, -1), thickness_mm=0.1
+    )
 
 
 def masked_zip(n: int = 36, side: int = 96) -> bytes:

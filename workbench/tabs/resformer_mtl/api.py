@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
-import numpy as np
 
 from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts.segments import encode
-from workbench.pictures import Shown
 from workbench.tabs.resformer_mtl.desk import predictor_of, spoken
 from workbench.tabs.resformer_mtl.scan import examples
-from workbench.working_scan import scan, shrunk
+from workbench.working_scan import given_pixels
 
 FIRST = examples()[-1].id
-MAX_PIXELS = 4_000_000
 
 
 def publish(context: Context, method: Method) -> None:
@@ -49,7 +44,7 @@ def publish(context: Context, method: Method) -> None:
         with spoken():
             from models.resformer_mtl.results import Options
 
-            values, spacing = _pixels(context, request, picture, pixels, (row_mm, column_mm))
+            values, spacing = given_pixels(context, request, picture, pixels, (row_mm, column_mm))
             predictor = predictor_of(context, request, task, network)
             result = predictor.run(predictor.prepare(values, spacing), Options(threshold=float(threshold)))
         scores = {} if result.scores is None else dict(zip(predictor.classes, map(float, result.scores), strict=True))
@@ -67,26 +62,3 @@ def publish(context: Context, method: Method) -> None:
         return {"size": list(result.mask.shape), "classes": scores, "lesions": lesions, "run_lengths": masks, "network": predictor.arm}
 
     gr.api(resformer_mtl, api_name="resformer_mtl", concurrency_id="model", concurrency_limit=1)
-
-
-def _pixels(
-    context: Context, request: Any, picture: str, pixels: Any, mm: tuple[float, float]
-) -> tuple[np.ndarray, tuple[float, float] | None]:
-    """The picture of a call with its spacing. ValueErrors with a sentence; PictureGone for an id that is nobody's or somebody else's."""
-    if not pixels:
-        made = scan(context, request, Shown(str(picture)))
-        return made.pixels, made.spacing_mm
-    try:
-        rows = np.asarray(pixels, dtype=np.float64)
-    except (TypeError, ValueError):
-        rows = np.empty(0)
-    if rows.ndim != 2 or not 0 < rows.size <= MAX_PIXELS or not ((rows >= 0) & (rows <= 255)).all():
-        raise ValueError(
-            f"pixels must be rows of equal length with grey values from 0 to 255, at most {MAX_PIXELS / 1e6:g} million of them."
-        )
-    if min(mm) < 0 or (min(mm) == 0) != (max(mm) == 0):
-        raise ValueError("row_mm and column_mm are both positive, or both 0 where the size of a pixel is not known.")
-    grey = np.rint(rows).astype(np.uint8)
-    small = shrunk(grey)
-    spacing = tuple(one * own / now for one, own, now in zip(mm, grey.shape, small.shape, strict=True)) if max(mm) else None
-    return small, spacing

@@ -1,0 +1,41 @@
+"""Draws the examples that ship: made-up abdominal CT slices as DICOM files with their pixel spacing.
+
+python -m models.lsms.examples assets/examples
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from models.lsms import abdomen
+from models.shared.data import phantoms
+from models.shared.data.phantom_dicom import phantom_dicom
+
+SIDE = 256
+NUMBERS = (8, 1, 10, 9)
+
+
+def slice_of(number: int, side: int = SIDE) -> abdomen.Slice:
+    """Test slice `number`, as large as its file; 9 has no lesion."""
+    return abdomen.sample(phantoms.split_seeds("test", 1, number)[0], side)
+
+
+def abdomen_dicom(number: int) -> bytes:
+    """Test slice `number` as a CT image of one frame in Hounsfield units, seen from the feet."""
+    mm = abdomen.FIELD_MM / SIDE
+    return phantom_dicom(
+        slice_of(number).image, kind="abdomen", number=number, modality="CT", spacing_mm=(mm, mm), orientation=(1, 0, 0, 0, 1, 0),
+        thickness_mm=5, hounsfield=True,
+    )  # fmt: skip
+
+
+def main(folder: str) -> int:
+    """Write all of them."""
+    for number in NUMBERS:
+        (Path(folder) / f"abdomen_phantom_{number}.dcm").write_bytes(abdomen_dicom(number))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1]))
