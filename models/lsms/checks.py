@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.lsms import abdomen, phrases
+from models.lsms import abdomen, phrases, reference
 from models.lsms.config import Config, paper
 from models.lsms.losses import contrast_loss
 from models.lsms.network import LSMS, Attention, Block, FullScale, Language, Trace
@@ -151,6 +151,22 @@ def _silent_decoder() -> float:
     return _gap(net(_image(), _tokens()).logits, plain(_image(), _tokens()).logits)
 
 
+@torch.no_grad()
+def _written_out() -> float:
+    """The network against the equations written out in NumPy, in double precision, with every part and with parts taken out."""
+    worst = 0.0
+    for change in ({}, {"language": False}, {"kernels": ()}, {"decoder": "plain"}, {"lang_per_branch": True}, {"coords": False}):
+        config = replace(TINY, **change)
+        net, image, tokens = lively(config).double(), _image().double(), _tokens()
+        spoken = (1 + len(config.kernels) if config.lang_per_branch else 1) if config.language else 0
+        expected = reference.logits(
+            image[0, 0].numpy(), tokens[0].tolist(), reference.arrays(net.state_dict()), depths=config.depths, stem=config.stem_convs,
+            kernels=config.kernels, language=spoken, coords=config.coords, decoder=config.decoder, layers=config.fsd_layers, heads=config.fsd_heads,
+        )  # fmt: skip
+        worst = max(worst, _gap(net(image, tokens).logits[0, 0], torch.from_numpy(expected)))
+    return worst
+
+
 def _contrast() -> float:
     """Perfectly aligned pixels cost nothing; turning everything together changes nothing."""
     generator = torch.Generator().manual_seed(0)
@@ -188,6 +204,7 @@ LAWS: tuple[Law, ...] = (
     Law("Blocks begin as nothing", 6, "With layer scales of nought a block hands its input through.", 0.0, _identity),
     Law("Tokens of all scales", 7, "Cut into tokens and put together again the scales are the same; silent, the decoder adds nothing.", 1e-6, _full_scale),
     Law("A silent full-scale decoder", 7, "With its output silenced the decoder is the plain one.", 1e-5, _silent_decoder),
+    Law("The equations, written out", 2, "The network gives what the equations give, written out step by step in NumPy, whole and with parts taken out.", 1e-9, _written_out),
     Law("The contrast's limits", 11, "Aligned pixels cost nothing, and turning pixels and sentence together changes nothing.", 1e-5, _contrast),
     Law("Phrases mean what they say", 8, "The lesions a made-up phrase means are those its words name.", 0.0, _words_fit),
 )  # fmt: skip

@@ -176,7 +176,7 @@ class FullScale(nn.Module):
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Scales r_i in, the same shapes out."""
         h, w = maps[-1].shape[-2:]
-        y, x = torch.meshgrid(*(torch.linspace(-1, 1, side, device=maps[0].device) for side in (h, w)), indexing="ij")
+        y, x = torch.meshgrid(*(torch.linspace(-1, 1, side, device=maps[0].device, dtype=maps[0].dtype) for side in (h, w)), indexing="ij")
         where = self.place(torch.stack([y, x], -1).reshape(1, h * w, 2)).repeat(1, len(maps), 1)
         which = self.scale.repeat_interleave(h * w, dim=0)[None]
         told = self.out(self.layers(self.tokens(maps) + where + which))
@@ -265,7 +265,7 @@ class LSMS(nn.Module):
             return text, torch.ones(len(text), text.shape[-1], dtype=torch.bool, device=text.device) if mask is None else mask.bool()
         mask = text != 0
         if self.words is None:  # without language the words' numbers are not looked at
-            return torch.zeros(len(text), self.config.text_width, text.shape[1], device=text.device), mask
+            return self.sentence.weight.new_zeros(len(text), self.config.text_width, text.shape[1]), mask
         return self.words(text), mask
 
     def with_coords(self, image: Tensor) -> Tensor:
@@ -273,7 +273,7 @@ class LSMS(nn.Module):
         x = image.expand(-1, 3, -1, -1)
         if not self.config.coords:
             return x
-        rows, columns = (torch.linspace(-1, 1, side, device=x.device) for side in x.shape[-2:])
+        rows, columns = (torch.linspace(-1, 1, side, device=x.device, dtype=x.dtype) for side in x.shape[-2:])
         grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))[None].expand(len(x), -1, -1, -1)
         return torch.cat([x, grid], dim=1)
 

@@ -67,6 +67,15 @@ def parameters() -> tuple[int, int]:
     return count, count
 
 
+def _real(plan: Plan) -> dict | None:
+    """The shipped network on real slices, where the data folder has them."""
+    from models.lsms.real import look
+    from models.lsms.wrapper import Predictor
+
+    packed = study.weights(study.work_folder(plan), OWN, plan.seeds[0])
+    return look(Predictor(study.network_of(ARMS[OWN].config(), packed))) if OWN in plan.arms else None
+
+
 def _tensors(plan: Plan) -> dict[str, Tensor]:
     folder = study.work_folder(plan)
     return {f"{arm}.{name}": tensor for arm in plan.arms for name, tensor in study.weights(folder, arm, plan.seeds[0]).items()}
@@ -75,7 +84,7 @@ def _tensors(plan: Plan) -> dict[str, Tensor]:
 def _card(plan: Plan, config: Mapping[str, object], seed: int) -> Card:
     folder = study.work_folder(plan)
     found = {arm: [study.found(folder, arm, one) for one in plan.seeds] for arm in plan.arms}
-    metrics: dict[str, Metric] = {}
+    metrics: dict[str, Metric] = study_report.ignoring_words(study.tests_of(plan.tests, plan.test_phrases, plan.side))
     for arm, runs in found.items():
         metrics |= study_report.card_metrics(arm, runs) | study_report.card_metrics(arm, runs[:1], shipped=True)
     count, trained = parameters()
@@ -98,8 +107,8 @@ def _card(plan: Plan, config: Mapping[str, object], seed: int) -> Card:
         parameters=count,
         trained_parameters=trained,
         metrics=metrics,
-        loses=tuple(sentence for sentence in said if "worse" in sentence or "no difference" in sentence),
+        loses=tuple(sentence for sentence in said if ": worse" in sentence or "no difference" in sentence),
         deviations=tuple(vars(deviation).copy() for deviation in METHOD.deviations),
         notes=f"Every number is the mean of {len(plan.seeds)} trainings; intervals redraw the test slices. The last weights are kept, rounded to one byte a number.",
-        extra={"findings": said, "arms": {arm: {"label": ARMS[arm].label, "network": ARMS[arm].config().as_json()} for arm in plan.arms}},
+        extra={"findings": said, "real": _real(plan), "arms": {arm: {"label": ARMS[arm].label, "network": ARMS[arm].config().as_json()} for arm in plan.arms}},
     )  # fmt: skip

@@ -10,11 +10,12 @@ import torch
 from models.lsms.phrases import KINDS
 from models.lsms.plan import ARMS, OWN
 from models.lsms.study import Found
+from models.lsms.study_data import Pairs
 from models.shared import metrics
 from models.shared.checkpoints import Metric
 
 PRECISIONS = (0.5, 0.6, 0.7, 0.8, 0.9)
-TASK = "phrases"
+TASK, IGNORING = "phrases", "every_lesion"
 
 
 def metric_name(measure: str, arm: str) -> str:
@@ -42,9 +43,32 @@ def card_metrics(arm: str, runs: Sequence[Found], *, shipped: bool = False) -> d
     return {metric_name(prefix + name, arm): value for name, value in made.items() if value is not None}
 
 
+def ignoring_words(test: Pairs) -> dict[str, Metric]:
+    """What outlining every true lesion would score: the most that anybody can who sees perfectly and does not read."""
+    truth, everything = test.all_targets(), test.lesions.any(1)[:, None]
+    union = (truth | everything).sum((2, 3)).clamp_min(1)
+    iou = torch.where(test.meant.any(-1), (truth & everything).sum((2, 3)) / union, torch.nan).double().numpy()
+    table = np.stack([np.nansum(iou, axis=1), (~np.isnan(iou)).sum(1)], axis=1)
+    return {metric_name("miou", IGNORING): _redrawn(table)}
+
+
 def findings(found: dict[str, Sequence[Found]]) -> list[str]:
-    """Sentences made from the numbers: the method against each rival on the same slices."""
+    """Sentences made from the numbers: how well the method listens, then the method against each rival on the same slices."""
+    own = card_metrics(OWN, found[OWN]) if OWN in found else {}
     said = []
+    if own:
+        at = {
+            name: own[metric_name(name, OWN)]
+            for name in ("miou", "shuffled_miou", "empty_accuracy", "clash", "reworded_change", "mirror_agreement")
+        }
+        n = at["miou"].n
+        said = [
+            f"The lesion a phrase names is outlined with a mean IoU of {_told(at['miou'])}; asked another slice's phrase, the same network reaches {_told(at['shuffled_miou'])}: it listens ({n} test slices).",
+            f"Where nothing fits the phrase it says so in {100 * at['empty_accuracy'].value:.0f} % ({100 * at['empty_accuracy'].low:.0f} to {100 * at['empty_accuracy'].high:.0f} %) of such phrases.",
+            f"Two phrases that mean different lesions of a slice get outlines that overlap by {_told(at['clash'])} (IoU; 0 would be right).",
+            f"Other words of the same meaning change a phrase's Dice by {_told(at['reworded_change'])} on average.",
+            f"The mirrored slice with the mirrored phrase gets the mirrored outline: IoU {_told(at['mirror_agreement'])}.",
+        ]
     for arm, runs in found.items():
         if arm == OWN or OWN not in found:
             continue
@@ -52,6 +76,10 @@ def findings(found: dict[str, Sequence[Found]]) -> list[str]:
         verdict = "better" if gain.low > 0 else "worse" if gain.high < 0 else "no difference shown"
         said.append(f"Mean IoU {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}) against {ARMS[arm].label}: {verdict}.")
     return said
+
+
+def _told(metric: Metric) -> str:
+    return f"{metric.value:.3f} ({metric.low:.3f} to {metric.high:.3f})"
 
 
 def _empty_right(one: Found) -> np.ndarray:
