@@ -62,6 +62,7 @@ VOCABULARY = tuple(
 )
 PAD, UNKNOWN = 0, 1
 _NUMBER = {word: number for number, word in enumerate(VOCABULARY, 2)}
+_WORD = {number: word for word, number in _NUMBER.items()}
 _PLURAL = {"lesion": "lesions", "mass": "masses", "nodule": "nodules"}
 _ADJECTIVES = {word for value in (*SIZES, *DENSITIES) for word in _SAME[value]}
 _COUNTS = {2: "two", 3: "three", 4: "four"}
@@ -90,6 +91,11 @@ def tokens(texts: Sequence[str]) -> np.ndarray:
     for place, row in enumerate(rows):
         found[place, : len(row)] = row
     return found
+
+
+def texts_of(rows: Sequence[Sequence[int]]) -> list[str]:
+    """Phrases from their word numbers, padding left out."""
+    return [" ".join(_WORD.get(number, "thing") for number in row if number != PAD) for row in rows]
 
 
 def unknown_words(text: str) -> list[str]:

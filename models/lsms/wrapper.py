@@ -9,9 +9,11 @@ Legend: H×W the picture, S the network's side, T words, h_i×w_i places of stag
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,6 +29,9 @@ from models.lsms.study import network_of
 from models.shared.checkpoints import CheckpointRefused, load, read_card
 from models.shared.data import DataDamaged
 from models.shared.data.pictures import as_array
+
+if TYPE_CHECKING:
+    from models.lsms.text import Published
 
 SIDE = 64
 NOTHING = 0.5
@@ -88,9 +93,14 @@ class Uncertain:
     """Mean spread over what is outlined, 0…0.5; above a level of the caller's the answer is better withheld."""
 
 
+def checkpoint() -> Path:
+    """What answers: the shipped weights, or those that WORKBENCH_LSMS names (trained with a published text encoder, say)."""
+    return Path(os.environ.get("WORKBENCH_LSMS") or METHOD.checkpoint)
+
+
 def load_predictor(arm: str = OWN, *, path: Path | None = None, device: str = "cpu") -> Predictor:
-    """The trained network of an arm, kept for the next caller. CheckpointRefused or PhraseRefused with a sentence."""
-    path = Path(path or METHOD.checkpoint)
+    """The trained network of an arm, kept for the next caller. CheckpointRefused, PhraseRefused or TextRefused with a sentence."""
+    path = Path(path or checkpoint())
     return _load(path, read_card(path).sha256, arm, device)
 
 
@@ -106,14 +116,20 @@ def _load(path: Path, _sha256: str, arm: str, device: str) -> Predictor:
         )
     except ValueError as fault:
         raise CheckpointRefused(f"The weights of {path.name} cannot be used: {fault}") from fault
-    return Predictor(net.to(device), arm, card.sha256)
+    text = None
+    if card.extra.get("text"):
+        from models.lsms.text import load_published
+
+        text = load_published(card.extra["text"])
+    return Predictor(net.to(device), arm, card.sha256, text)
 
 
 class Predictor:
     """One trained network at work; safe to use from several threads."""
 
-    def __init__(self, net: LSMS, arm: str = OWN, sha256: str = "") -> None:
-        self.net, self.arm, self.label, self.sha256 = net.eval(), arm, ARMS[arm].label, sha256
+    def __init__(self, net: LSMS, arm: str = OWN, sha256: str = "", text: Published | None = None) -> None:
+        """text: the published encoder the network was trained with; None for its own small one."""
+        self.net, self.arm, self.label, self.sha256, self.text = net.eval(), arm, ARMS[arm].label, sha256, text
 
     def prepare(self, picture: np.ndarray) -> Prepared:
         """(H, W) or (H, W, 3), uint8 or floats in 0…1. PhraseRefused for pixels that cannot be used."""
@@ -131,23 +147,24 @@ class Predictor:
         words = phrases.words_of(text)
         if not words:
             raise PhraseRefused("Write what is to be outlined, for instance “the large dark lesion in the right lobe”.")
-        trace, tokens = Trace(), torch.from_numpy(phrases.tokens([text])).to(prepared.x.device)
-        out = self.net(prepared.x, tokens, trace=trace)
+        trace, (tokens, mask) = Trace(), self._read([text], prepared.x.device)
+        out = self.net(prepared.x, tokens, mask, trace=trace)
         stages = [stage.shape[-2:] for stage in trace.stages]
         attention = tuple(rows[0].T.reshape(-1, *size).cpu().numpy() for rows, size in zip(trace.words, stages, strict=False))
         branches = tuple({name: one[0].square().mean(0).sqrt().cpu().numpy() for name, one in found.items()} for found in trace.branches)
         similarity = torch.einsum("bdhw,bd->bhw", out.pixels, out.sentence)[0].cpu().numpy()
         probability = self._probability(out.logits, prepared.shape)
         kept = [tuple(other for other in range(len(stages)) if other != k) for k in range(len(stages))]
-        each = tuple(self._probability(self.net(prepared.x, tokens, scales=scales).logits, prepared.shape) for scales in kept)
+        each = tuple(self._probability(self.net(prepared.x, tokens, mask, scales=scales).logits, prepared.shape) for scales in kept)
         highest = float(out.logits.sigmoid().max())
-        return Answer(probability, highest, tuple(words), tuple(phrases.unknown_words(text)), attention, branches, similarity, each)
+        seen, unknown = (words, phrases.unknown_words(text)) if self.text is None else (self.text.pieces(text), ())
+        return Answer(probability, highest, tuple(seen), tuple(unknown), attention, branches, similarity, each)
 
     @torch.no_grad()
     def masks(self, prepared: Prepared, texts: list[str], threshold: float = 0.5) -> list[np.ndarray]:
         """bool (H, W) for each of several phrases at once, such as counterfactuals."""
-        tokens = torch.from_numpy(phrases.tokens(texts)).to(prepared.x.device)
-        logits = self.net(prepared.x.expand(len(texts), -1, -1, -1), tokens).logits
+        tokens, mask = self._read(texts, prepared.x.device)
+        logits = self.net(prepared.x.expand(len(texts), -1, -1, -1), tokens, mask).logits
         p = F.interpolate(logits.sigmoid(), prepared.shape, mode="bilinear", align_corners=False)[:, 0].cpu().numpy()
         return [
             one > threshold if float(whole.sigmoid().max()) >= NOTHING else np.zeros(prepared.shape, bool)
@@ -161,13 +178,17 @@ class Predictor:
         x = prepared.x.expand(n, -1, -1, -1) + noise * torch.randn(n, *prepared.x.shape[1:], generator=generator).to(prepared.x)
         turned = torch.arange(n) % 2 == 1
         x = torch.where(turned.to(x.device)[:, None, None, None], x.flip(-1), x)
-        tokens = torch.from_numpy(phrases.tokens([phrases.mirrored(text) if turn else text for turn in turned.tolist()]))
-        p = self.net(x, tokens.to(x.device)).logits.sigmoid()
+        tokens, mask = self._read([phrases.mirrored(text) if turn else text for turn in turned.tolist()], x.device)
+        p = self.net(x, tokens, mask).logits.sigmoid()
         p = torch.where(turned.to(x.device)[:, None, None, None], p.flip(-1), p)
         p = F.interpolate(p, prepared.shape, mode="bilinear", align_corners=False)[:, 0].cpu().numpy()
         mean, spread = p.mean(0), p.std(0)
         inside = mean > 0.5
         return Uncertain(mean, spread, float(spread[inside].mean()) if inside.any() else float(spread.max()))
+
+    def _read(self, texts: list[str], device: torch.device) -> tuple[Tensor, Tensor | None]:
+        """What the network takes for phrases: word numbers, or a published encoder's features with their mask."""
+        return (torch.from_numpy(phrases.tokens(texts)).to(device), None) if self.text is None else self.text(texts, device)
 
     @staticmethod
     def _probability(logits: Tensor, shape: tuple[int, int]) -> np.ndarray:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from models.lsms.plan import ARMS, OWN
 from models.lsms.record import METHOD
 from models.shared.checkpoints import Card, CheckpointRefused, read_card
@@ -56,15 +59,16 @@ def labels() -> dict[str, str]:
     return {"phrases": "Phrases on made-up liver slices"} | arms | MEASURES
 
 
-def card() -> Card | None:
-    """The room's card, or None where there is none that can be trusted."""
+def card(path: Path | None = None) -> Card | None:
+    """The room's card or that of `path`, or None where there is none that can be trusted."""
     try:
-        return read_card(METHOD.card)
+        return read_card(path or METHOD.card)
     except (FileNotFoundError, CheckpointRefused):
         return None
 
 
 def arm_choices() -> list[tuple[str, str]]:
-    """(label, id) of the networks that ship."""
-    known = card()
+    """(label, id) of the networks that can answer: those that ship, or those of the host's own file."""
+    own = os.environ.get("WORKBENCH_LSMS")
+    known = card(Path(own) if own else None)
     return [(SHORT[arm], arm) for arm in ARMS if known is None or arm in known.extra["arms"]]
