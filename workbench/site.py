@@ -29,6 +29,7 @@ SCRIPTS = (
     "patchgrid.js",
     "charts.js",
     "trainboard.js",
+    "noiseboard.js",
     "imageinput.js",
     "masks.js",
     "promptstate.js",
@@ -48,6 +49,7 @@ SCRIPTS = (
     "genelist.js",
     "geneprofiles.js",
     "spotinspect.js",
+    "pixelprobe.js",
 )
 
 _MARK = (

@@ -1,7 +1,7 @@
 """A training on a user's own pictures, of which few keep their masks: held-out numbers of each arm, and weights to use in Explore.
 
 `train_own(config, inbox, decode)` is a generator that runs inside a job and yields JSON-able events:
-- `meta`: how many pictures train, keep their mask and test, arms, steps of one training, notes;
+- `meta`: how many pictures train, keep their mask and test, arms, steps of one training, names of the measures, notes;
 - `points`: fresh means of the training that is going (`arm`; lists `step` and the names of `training.LOGGED`), `left_s` seconds to go;
 - `scores`: held-out numbers of the arms that are done, each with its interval and n;
 - `result`: the files left in `inbox.out`, the scores, whether it was stopped. The arms that were done are kept.
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 FILES = {"weights": "semsim.safetensors", "card": "semsim.json"}
 TELL_EVERY = 10
+MEASURES = {"dice": "Overlap (Dice)", "hd95": "Outline's distance, 95th percentile", "missed": "Lesions missed"}
+"""Held-out numbers that a board shows, in plain words; others are in the card."""
 NOTE = (
     "Numbers are those of pictures that training never saw, nor near copies of them. Pictures of one patient under several files are not recognised as "
     "such, so numbers on new patients may be lower. Distances are in pixels of the trained size. The file holds the pictures that kept their masks, small, for "
@@ -119,6 +121,7 @@ class OwnTraining:
             "n_test": len(pictures.test),
             "arms": [{"id": arm, "label": ARMS[arm].label} for arm in self.task.arms],
             "steps": self.config.steps,
+            "measures": MEASURES,
             "notes": [pictures.note, NOTE],
         }
 

@@ -112,7 +112,7 @@ class Task:
     """Phantoms: training pictures, labelled or not; the same for every seed."""
     tests: int = 300
     """Phantoms: test pictures."""
-    difficulty: float = 0.6
+    difficulty: float = 0.4
     """Phantoms: how hard the borders are to see, 0 to 1."""
     structures: tuple[str, ...] = ("lesion",)
     network: Mapping[str, Any] = field(default_factory=dict)
@@ -140,9 +140,9 @@ TASKS: Mapping[str, Task] = {
             "heart-slice phantoms",
             "phantom",
             "cardiac",
-            (1, 2, 4),
-            MAIN,
-            ABLATIONS,
+            (2, 4, 8),
+            (SUPERVISED, FIXMATCH, OWN),
+            (LITERAL, *ABLATIONS),
             structures=("RV", "myocardium", "LV"),
         ),
         Task(

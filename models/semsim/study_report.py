@@ -26,6 +26,10 @@ LADDER = ((OWN, FIXMATCH), (FIXMATCH, SUPERVISED))
 """The room's claim, step by step: each arm against the one it should not fall below."""
 
 
+FEWEST = 20
+"""Pictures on which a distance must be defined for it to be told."""
+
+
 def metric_name(task: str, count: int, measure: str, arm: str) -> str:
     """The card's name of a number, such as "cardiac1/dice@fixmatch" for one labelled picture."""
     return f"{task}{count}/{measure}" + ("" if arm == OWN else f"@{arm}")
@@ -81,7 +85,8 @@ def cell_metrics(cell: Cell) -> dict[str, Metric]:
     found["dice_over_seeds"] = metrics.over_seeds([mean_dice(one) for one in dice], kind=cell.kind, share=True)
     for name in ("hd95", "assd"):
         values = _nanmean(cell.stacked(name), axis=0)
-        if not np.isnan(values).all(axis=0).any():  # else a structure was never outlined and the mean would speak of the others alone
+        # where a structure was hardly ever outlined the mean would speak of the others alone, and a redrawn set may hold none of it
+        if (~np.isnan(values)).sum(axis=0).min() >= min(FEWEST, len(values)):
             found[name] = _over_pictures(cell, values, unit=cell.unit)
     present = ~np.isnan(dice[0])
     found["missed"] = _over_pictures(cell, np.where(present, 1 - cell.stacked("found").mean(axis=0), np.nan))

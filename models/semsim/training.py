@@ -88,8 +88,14 @@ def semsim_loss(net: SemSim, x: Tensor, labels: Tensor, seen: Views, arm: Arm, t
     unlabelled: Tensor | float = 0.0
     with torch.no_grad():
         weak = net(seen.weak, features=own)
-    strong = net(torch.cat(seen.strong) if both else seen.strong[0], features=own, drop_channels=training.channel_dropout)
     n = len(seen.weak)
+    # Of the second strong view only the features are asked, unless L_u takes both: decoding it would cost time and change nothing but batch statistics.
+    strong = net(
+        torch.cat(seen.strong) if both else seen.strong[0],
+        features=own,
+        drop_channels=training.channel_dropout,
+        answer=None if arm.two_views or not both else n,
+    )
     if w.u > 0:
         target = losses.pseudo(weak.logits.log_softmax(dim=1))
         first = _mixed(target, seen.boxes[0])
@@ -184,6 +190,8 @@ def fit(
     """Train in place; one item every `tell_every` steps and after the last. `labelled` int64: the rows of `train` whose masks may be used."""
     net.to(device).train()
     device = next(net.parameters()).device
+    if device.type == "cpu":
+        net.to(memory_format=torch.channels_last)  # a processor's convolutions take a quarter less time so; the numbers are the same
     log = log or Log(training.steps, device)
     # A picture with labels serves as an unlabelled one too, as in UniMatch's lists; its mask is not read there.
     known, everything = train.rows(labelled).to(device), train.x.to(device)
@@ -206,6 +214,7 @@ def fit(
         if (step + 1) % tell_every == 0 or step + 1 == training.steps:
             yield Told(step + 1, training.steps, log.means(told, step + 1))
             told = step + 1
+    net.to(memory_format=torch.contiguous_format)  # as files keep it
 
 
 def _deck(random: np.random.Generator, n: int, steps: int, batch: int) -> Tensor:

@@ -54,10 +54,12 @@ def test_plans_that_cannot_be_run_are_refused(config, words):
 
 
 def test_the_shipped_plan_has_every_arm_and_fits():
+    longer = read_plan(METHOD.preset("gpu").config).tasks[0]
+    assert set(longer.arms_at(longer.labelled[0])) == set(ARMS)
     plan = read_plan(METHOD.preset("embedded").config)
     cardiac, isic = plan.tasks
-    assert set(cardiac.arms_at(cardiac.labelled[0])) == set(ARMS)
-    assert {arm for labelled in cardiac.labelled[1:] for arm in cardiac.arms_at(labelled)} == set(MAIN)
+    assert set(MAIN) < set(cardiac.arms_at(cardiac.labelled[0])) < set(ARMS)
+    assert {arm for labelled in cardiac.labelled[1:] for arm in cardiac.arms_at(labelled)} == {OWN, FIXMATCH, SUPERVISED}
     assert isic.labelled == (0.03, 0.1)
     assert isic.count(0.03, 1500) == 45
     assert len(plan.seeds) == 3
