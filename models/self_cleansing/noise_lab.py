@@ -202,6 +202,11 @@ class LabCases:
         """uint8 (N, S, S): labels after cleansing."""
         return self.arrays["cleansed"]
 
+    @property
+    def first(self) -> int:
+        """The number of the most suspicious picture, as in `results.ranking`."""
+        return int(np.lexsort((-self.arrays["s"], np.round(self.arrays["picture_w"], 6)))[0])
+
     def case(self, index: int) -> Case:
         """One picture. OptionRefused for a number that is not there."""
         if not 0 <= index < len(self):

@@ -6,7 +6,7 @@ from models.self_cleansing.plan import CLEAN, DEFAULT, GUARD, NOISY, NONE, OWN
 from models.shared.method import Preset
 
 _CPU = {"epochs": 18, "warmup": 8, "half": True}
-_REAL = {"side": 64, "pool": 224, "widths": [8, 16, 32]}
+_REAL = {"settings": {NONE: [CLEAN], DEFAULT: [NOISY, OWN]}, "side": 64, "pool": 224, "widths": [8, 16, 32]}
 
 PRESETS = (
     Preset(
@@ -32,8 +32,8 @@ PRESETS = (
                     "widths": [8, 16, 32],
                     "training": _CPU,
                 },
-                "busi": _REAL | {"settings": {NONE: [CLEAN], DEFAULT: [NOISY, OWN]}, "training": _CPU | {"epochs": 60, "warmup": 25}},
-                "isic": _REAL | {"settings": {NONE: [CLEAN], DEFAULT: [NOISY, OWN]}, "training": _CPU},
+                "busi": _REAL | {"training": _CPU | {"epochs": 30, "warmup": 12}},
+                "isic": _REAL | {"pool": 128, "training": _CPU | {"epochs": 14, "warmup": 6, "batch": 8}},
             },
             "seeds": 3,
         },

@@ -99,7 +99,7 @@ def cell_metrics(cell: Cell) -> dict[str, Metric]:
     found["hd95_last"] = _over(cell.per_picture(name="hd95"), kind, unit)
     found["missed_last"] = _over(cell.per_picture(name="missed"), kind)
     for name in LABELS:
-        if cell.task.kind == "phantom" and ARMS[cell.arm].cleansing and (values := cell.labels(name)):
+        if ARMS[cell.arm].cleansing and (values := cell.labels(name)):
             found[name] = metrics.over_seeds(values, kind=kind, share=True)
     found |= shipped(cell)
     return {name: metric for name, metric in found.items() if metric is not None}
@@ -169,8 +169,21 @@ def recovered(cells: Sequence[Cell]) -> list[dict]:
                 "noisy": values[1],
                 "cleansed": values[2],
             }
-            found.append(row | {"lost": lost, "share": share, "reached": None if share is None else share >= RECOVERED_BAR})
+            low, high = (None, None) if share is None else _share_interval(*(cell.per_picture(model) for cell in (clean, noisy, own)))
+            reached = None if share is None else share >= RECOVERED_BAR
+            found.append(row | {"lost": lost, "share": share, "low": low, "high": high, "reached": reached})
     return found
+
+
+def _share_interval(clean: np.ndarray, noisy: np.ndarray, own: np.ndarray) -> tuple[float, float]:
+    """95 % of redrawn test pictures (N,) give a share won back between these; a draw in which errors cost nothing counts as far off."""
+    there = np.isfinite(clean) & np.isfinite(noisy) & np.isfinite(own)
+    table = np.stack([clean, noisy, own])[:, there]
+    rows = np.random.default_rng(0).integers(0, table.shape[1], (metrics.RESAMPLES, table.shape[1]))
+    means = table[:, rows].mean(axis=2)
+    lost, won = means[0] - means[1], means[2] - means[1]
+    shares = np.where(lost > 0, won / np.where(lost > 0, lost, 1), 10 * np.sign(won))
+    return tuple(float(np.clip(v, -10, 10)) for v in np.quantile(shares, (0.025, 0.975)))
 
 
 def detection(cells: Sequence[Cell]) -> list[dict]:
@@ -237,7 +250,7 @@ def findings(cells: Sequence[Cell]) -> list[str]:
     said, titles = [], {cell.task.id: cell.task.title for cell in cells}
     for one in recovered(cells):
         start = f"{titles[one['task']]}, {words(one['setting'])}, {one['model']}-model: true labels {one['clean']:.3f}, noisy {one['noisy']:.3f}, cleansed {one['cleansed']:.3f}"
-        end = "noise costs next to nothing here" if one["share"] is None else f"{one['share']:.0%} of the loss won back"
+        end = "noise costs next to nothing here" if one["share"] is None else f"{one['share']:.0%} of the loss won back {_span(one)}"
         said.append(f"{start}; {end}.")
     for one in detection(cells):
         bar = "reaches" if one["reached"] else "misses"
@@ -270,6 +283,10 @@ def loses(found: Sequence[Mapping]) -> tuple[str, ...]:
         for one in found
         if one["value"] < 0 and one["against"] != CLEAN
     )
+
+
+def _span(one: Mapping) -> str:
+    return f"({one['low']:.0%} to {one['high']:.0%})"
 
 
 def _shown(one: Mapping) -> str:

@@ -60,7 +60,7 @@ def _in_short(method: Method, tasks: dict[str, Any], labels: Mapping[str, str], 
     """One sentence for each measure that every arm of a task has: how often the method is best, and how often a rival is clearly better."""
     sentences = []
     for measure in dict.fromkeys(measure for arms in tasks.values() for measure in arms.get("", {})):
-        compared = [arms for arms in tasks.values() if len(arms) > 1 and all(measure in values for values in arms.values())]
+        compared = [arms for arms in tasks.values() if "" in arms and len(arms) > 1 and all(measure in values for values in arms.values())]
         if not compared:
             continue
         sign = -1 if measure.startswith(lower) else 1

@@ -38,6 +38,7 @@ def test_a_run_tells_every_epoch_as_json_and_leaves_its_pictures(done):
     assert level.right.sum() + level.wrong.sum() == 24
     cases = noise_lab.read_cases(out / "cases.npz")
     assert len(cases) == 24
+    assert cases.first == last["ranked"][0]["index"]
     case = cases.case(5)
     assert np.array_equal(case.given, painted)
     assert case.right.dtype == bool
