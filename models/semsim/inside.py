@@ -95,5 +95,7 @@ def density_gap(one: np.ndarray, other: np.ndarray) -> float | None:
         densities = [gaussian_kde(cloud.T)(grid) for cloud in (one, other)]
     except np.linalg.LinAlgError:  # all points on a line
         return None
+    if not all(d.sum() > 0 for d in densities):  # clouds so narrow that the grid meets none of them
+        return None
     first, second = (d / d.sum() for d in densities)
     return float(0.5 * np.abs(first - second).sum())

@@ -188,9 +188,9 @@ def _notes(plan: Plan) -> str:
     """What a reader of the numbers must know."""
     return " ".join(
         [
-            "Dice is averaged over structures, and for each over the pictures in which it truly is; distances also need something outlined, so read them with `missed`.",
+            "Dice is averaged over structures, and for each over the pictures in which it truly is; distances also need something outlined, so read them together with the share of structures missed.",
             f"Every number is the mean of {len(plan.seeds)} trainings that differ in which pictures are labelled; intervals redraw the test pictures, and "
-            "`…_over_seeds` speaks of other trainings. All arms of a seed see the same labelled pictures and the same batches for the same number of steps; "
+            "the intervals over trainings speak of other labelled pictures. All arms of a seed see the same labelled pictures and the same batches for the same number of steps; "
             "turns, colour and CutMix are the same for every arm that uses unlabelled pictures.",
             "The weights that ship are those of the first seed, rounded to one byte a number; the numbers were measured after the rounding.",
             "Heart slices are made up and harder than they look: their numbers say nothing of real hearts.",

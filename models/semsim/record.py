@@ -1,4 +1,7 @@
-"""The record of this room. It moves to `__init__.py` once the weights ship; until then no list shows the room. Loads no PyTorch."""
+"""The record of this room: what it is called, what can be switched, which presets train it. Loads no PyTorch.
+
+`__init__.py` hands it on once weights ship; until then no list shows the room.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _PAPER = Paper(
 
 _SWITCHES = (
     Switch("arm", "Which training answers", OWN, tuple(ARMS), "SemSim, FixMatch, labelled pictures alone, or one part taken out."),
-    Switch("labelled", "Labelled slices", 1, (1, 2, 4), "Of 164; the others teach without labels."),
+    Switch("labelled", "Labelled slices", 2, (2, 4, 8), "Of 164; the others teach without labels."),
     Switch("tau", "Confidence tau", 0.95, (), "From which a pseudo-label counts."),
     Switch("t_aff", "Temperature of the affinity", 0.1, (), "1 is the paper's equation as it stands."),
     Switch("t_cr", "Temperature of the prototypes", 0.1, (), "1 is the paper's equation as it stands: nothing passes tau."),

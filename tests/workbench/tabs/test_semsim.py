@@ -311,4 +311,4 @@ def test_the_shipped_network_outlines_a_heart(context):
     assert 2 * (found & known).sum() / (found.sum() + known.sum()) > 0.5
     card = explore.card_of(METHOD)
     assert evidence.ladder(card).count("<tr>") >= 7
-    assert evidence.paper(card)
+    assert evidence.paper_table(card).count("<tr>") == 8

@@ -17,6 +17,7 @@ from workbench.tabs.semsim.explore import card_of
 from workbench.tabs.semsim.names import LOWER, SHORT, labels
 
 LADDER = ((OWN, FIXMATCH), (FIXMATCH, SUPERVISED))
+PAPER = "They stand in a table of their own above: other pictures and other sizes than ours."
 KEPT = {"kept_u": "its own answer", "kept_intra": "within the image", "kept_cross": "across images"}
 
 
@@ -29,7 +30,8 @@ def evidence(method: Method, context: Context, site: gr.Blocks) -> None:
         html.show(ladder(card), elem_id="semsim_found")
         html.show(kept(card), elem_id="semsim_kept")
         html.show(real(card), elem_id="semsim_real")
-    evidence_drawer(method, labels=labels(counts), lower_is_better=LOWER, paper_numbers=paper(card))
+        html.show(paper_table(card), elem_id="semsim_paper")
+    evidence_drawer(method, labels=labels(counts), lower_is_better=LOWER, paper_numbers=PAPER)
 
 
 def ladder(card: Card) -> str:
@@ -134,15 +136,15 @@ def _real(one: Mapping[str, Any]) -> str:
     return html.card("Real data: skin lesions", html.table(head, rows), html.bullets(one["findings"]), note)
 
 
-def paper(card: Card | None) -> str:
-    """The paper's own numbers in one line each; apart from ours."""
-    if card is None:
-        return ""
-    rows = "; ".join(
-        f"{row['data']} {row['measure']}: labels alone {row['supervised']:.3f}, FixMatch {row['fixmatch']:.3f}, SemSim {row['semsim']:.3f}"
+def paper_table(card: Card) -> str:
+    """The paper's own numbers, apart from ours."""
+    head = ["", "Labels alone", "FixMatch", "SemSim"]
+    rows = [
+        [html.text(f"{row['data']} ({row['measure']})"), *(f"{row[name]:.3f}" for name in ("supervised", "fixmatch", "semsim"))]
         for row in card.extra["paper"]["rows"]
-    )
-    return f"{rows}. Source: {card.extra['paper']['source']}"
+    ]
+    note = f"<p><small>{html.text(card.extra['paper']['source'])}</small></p>"
+    return html.card("For comparison only: what the paper reports", html.table(head, rows), note)
 
 
 def signed(value: float) -> str:
