@@ -168,6 +168,15 @@ TASKS: Mapping[str, Task] = {
             structures=("tumour", "cyst"),
         ),
         Task(
+            "plain",
+            "the same slices, never turned or mirrored while training",
+            "phantom",
+            "slices",
+            _MAIN | {DEFAULT: (NOISY, OWN, *ABLATIONS)},
+            Training(flips=False),
+            structures=("tumour", "cyst"),
+        ),
+        Task(
             "busi",
             "breast ultrasound (BUSI)",
             "real",

@@ -14,7 +14,7 @@ from pathlib import Path
 from torch import Tensor
 
 from models.self_cleansing import study_data, study_report
-from models.self_cleansing.plan import TASKS, Plan, Task, read_plan
+from models.self_cleansing.plan import Plan, Task, read_plan
 from models.self_cleansing.record import METHOD
 from models.self_cleansing.study import MODELS, Found, all_runs, measure, pending, run_one, ships, weights_of, work_folder
 from models.self_cleansing.study_report import Cell
@@ -79,8 +79,8 @@ def tolerance(_name: str) -> float:
 
 
 def parameters() -> tuple[int, int]:
-    """All numbers of the network, which all train."""
-    count = parameters_of(TASKS["liver"])
+    """All numbers of the largest network that ships, which all train."""
+    count = max(parameters_of(task) for task in read_plan(METHOD.preset("").config).tasks)
     return count, count
 
 

@@ -44,7 +44,8 @@ def test_plans_that_cannot_be_run_are_refused(config, words):
 
 def test_the_full_plan_has_every_noise_rate_and_ablation():
     plan = read_plan(METHOD.preset("full").config)
-    liver, busi, isic = plan.tasks
+    liver, plain, busi, isic = plan.tasks
+    assert plain.settings == liver.settings | {NONE: plain.settings[NONE]}
     for kind in ("asymmetric", "mixed", "missing", "shift", "swapped"):
         for rate in RATES:
             assert {"noisy", "cleansed"} <= set(liver.settings[f"{kind}-{round(100 * rate)}"])
@@ -60,7 +61,8 @@ def test_the_shipped_plan_answers_the_main_questions_first_and_stays_small():
     from models.self_cleansing.workers import in_order
 
     plan = read_plan(METHOD.preset("").config)
-    liver, *real = plan.tasks
+    liver, plain, *real = plan.tasks
+    assert not plain.training.flips
     for setting in set(liver.settings) - {NONE}:
         assert {"noisy", "cleansed"} <= set(liver.settings[setting])
     assert [task.settings for task in real] == [{NONE: ("clean",), DEFAULT: ("noisy", "cleansed")}] * 2

@@ -32,7 +32,7 @@ from workbench.working_scan import scan
 pytestmark = pytest.mark.skipif(not METHOD.card.is_file(), reason="this room's weights are not trained yet")
 SLICE, BREAST = "asset:liver_slice_3.dcm", examples()[-1].id
 ANN = SimpleNamespace(cookies={COOKIE: "a" * 32})
-KNOBS = ["missing", 0.3, 0.5, 0, True, "both", "prediction", 0.5, 0.8, 32, 4, 2]
+KNOBS = ["missing", 0.3, 0.5, 0, True, False, "both", "prediction", 0.5, 0.8, 32, 4, 2]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def values(id=SLICE, task="liver", setting="asymmetric-30", arm="cleansed", mode
 
 
 def watching(source, decisions=(), job=""):
-    return source, job, "asymmetric-30", "cleansed", *KNOBS, list(decisions)
+    return source, job, "liver/asymmetric-30", "cleansed", *KNOBS, list(decisions)
 
 
 def marked(made, masks):
@@ -64,12 +64,12 @@ def marked(made, masks):
 
 # ---------------------------------------------------------------------- noise lab
 def test_a_recorded_training_has_its_epochs_and_its_suspects():
-    data = lab.recorded(METHOD, "asymmetric-30", "cleansed")
+    data = lab.recorded(METHOD, "liver/asymmetric-30", "cleansed")
     assert len(data["epochs"][-1]["pixels"]) == len(STRUCTURES) + 1
     assert all("pictures" in one for one in data["epochs"])
     assert data["ranked"][0]["corrupted"] in (True, False)
     with pytest.raises(ValueError, match="keeps no epochs"):
-        lab.recorded(METHOD, "asymmetric-30", "magic")
+        lab.recorded(METHOD, "liver/asymmetric-30", "magic")
 
 
 def test_the_microscope_shows_a_recorded_label_in_all_its_versions(desk):
@@ -105,7 +105,7 @@ def test_painted_labels_count_in_the_next_training(desk):
 
 
 def test_a_finished_run_can_be_judged(desk, tmp_path, monkeypatch):
-    config = lab.config([*KNOBS[:9], 24, 3, 1]) | {"tests": 4}
+    config = lab.config([*KNOBS[:10], 24, 3, 1]) | {"tests": 4}
     list(run(config, SimpleNamespace(out=tmp_path, stopping=False)))
     job = SimpleNamespace(id="j", owner="page:x")
     monkeypatch.setattr(desk.context.jobs, "get", lambda _id: job)

@@ -22,18 +22,9 @@ from workbench.parts.training_panel import Controls, job_controls
 from workbench.tabs.self_cleansing import microscope
 from workbench.tabs.self_cleansing.desk import EVENT, QUICK, spoken
 from workbench.tabs.self_cleansing.microscope import Microscope
-from workbench.tabs.self_cleansing.names import (
-    KIND_CHOICES,
-    arm_choices,
-    card_of,
-    default_setting,
-    setting_choices,
-    setting_words,
-    tasks_of,
-)
+from workbench.tabs.self_cleansing.names import KIND_CHOICES, card_of, default_place, place_choices, setting_words, watched_arms
 
 WORK = "models.self_cleansing.noise_lab:run"
-TASK = "liver"
 RECORDED, OWN = "recorded", "own"
 DONE = "Finished. Look at the suspects below, decide on them, and train again with what you decided."
 ABOUT = (
@@ -46,8 +37,8 @@ LISTED = 60
 def lab(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay it out and wire it."""
     gr.Markdown(ABOUT, container=False)
-    facts = tasks_of(card_of(method)).get(TASK, {})
-    setting = default_setting(facts)
+    card = card_of(method)
+    place = default_place(card)
     source = gr.Radio(
         [("A recorded training (at once)", RECORDED), ("A training of your own (about a minute)", OWN)],
         value=RECORDED,
@@ -55,10 +46,8 @@ def lab(method: Method, context: Context, site: gr.Blocks) -> None:
         elem_id="self_cleansing_source",
     )
     with gr.Row(elem_id="self_cleansing_recorded") as old:
-        chosen = gr.Dropdown(
-            setting_choices(facts, recorded=True), value=setting or None, label="Planted errors", elem_id="self_cleansing_lab_setting"
-        )
-        arms = watched(arm_choices(facts, setting))
+        chosen = gr.Dropdown(place_choices(card), value=place or None, label="Planted errors", elem_id="self_cleansing_lab_setting")
+        arms = watched_arms(card, place)
         arm = gr.Dropdown(arms, value=arms[0][1] if arms else None, label="How it was trained", elem_id="self_cleansing_lab_arm")
     with gr.Column(visible=False, elem_id="self_cleansing_own") as own:
         knobs, controls, preview = _own()
@@ -73,11 +62,6 @@ def lab(method: Method, context: Context, site: gr.Blocks) -> None:
         return [*shown, *microscope.at(method, context, request, None, (which, *values))]
 
     source.input(switch, [source, *inputs[1:], parts.decisions], [old, own, *parts.outputs], **EVENT)
-
-
-def watched(choices: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Arms whose labels were looked at while they trained, and whose pictures can be shown: those that cleanse."""
-    return [(label, arm) for label, arm in choices if arm not in ("noisy", "clean", "no_augment", "noisy_no_augment")]
 
 
 def _own() -> tuple[list[Any], Controls, gr.HTML]:
@@ -107,6 +91,9 @@ def _own() -> tuple[list[Any], Controls, gr.HTML]:
                 info="Off: watch the network memorise the errors.",
                 elem_id="self_cleansing_cleanse",
             )
+            augment = gr.Checkbox(
+                False, label="Turn and mirror pictures", info="Delays learning errors by heart.", elem_id="self_cleansing_augment"
+            )
             gate = gr.Radio(
                 [("Picture and pixel", "both"), ("Picture alone", "sample"), ("Pixel alone", "pixel")],
                 value="both",
@@ -131,10 +118,10 @@ def _own() -> tuple[list[Any], Controls, gr.HTML]:
             warmup = gr.Slider(1, 40, value=7, step=1, label="Warm-up epochs on the labels as given", elem_id="self_cleansing_warmup")
     preview = html.show("", elem_id="self_cleansing_preview")
     controls = job_controls("self_cleansing_lab_run", start_label="Train with these labels")
-    return [kind, alpha, beta, seed, cleanse, gate, evidence, w, kappa, pictures, epochs, warmup], controls, preview
+    return [kind, alpha, beta, seed, cleanse, augment, gate, evidence, w, kappa, pictures, epochs, warmup], controls, preview
 
 
-NAMES = ("kind", "alpha", "beta", "seed", "cleanse", "gate", "evidence", "w", "kappa", "pictures", "epochs", "warmup")
+NAMES = ("kind", "alpha", "beta", "seed", "cleanse", "augment", "gate", "evidence", "w", "kappa", "pictures", "epochs", "warmup")
 
 
 def config(values: Sequence[Any]) -> dict[str, Any]:
@@ -149,7 +136,7 @@ def labels_of(decisions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {str(one["index"]): one["label"] for one in decisions}
 
 
-def recorded(method: Method, setting: str, arm: str) -> dict[str, Any]:
+def recorded(method: Method, place: str, arm: str) -> dict[str, Any]:
     """The board's data for a training of the study. ValueErrors with a sentence."""
     from models.self_cleansing import insight
     from models.self_cleansing.casebook import load_cases
@@ -157,9 +144,10 @@ def recorded(method: Method, setting: str, arm: str) -> dict[str, Any]:
     card = card_of(method)
     if card is None:
         raise ValueError("No recorded training is here yet; choose a training of your own.")
-    facts = card.extra["tasks"][TASK]
-    found = insight.epochs(card.extra, TASK, setting, arm)
-    ranked = [vars(one) for one in load_cases(TASK, setting, arm).ranked()[:LISTED]]
+    task, _, setting = place.partition("/")
+    found = insight.epochs(card.extra, task, setting, arm)
+    facts = card.extra["tasks"][task]
+    ranked = [vars(one) for one in load_cases(task, setting, arm).ranked()[:LISTED]]
     note = f"{facts['pool']} made-up training pictures; planted: {setting_words(setting)}. The card's first training, epoch by epoch."
     return board_data(
         found, title=f"{len(found)} epochs, {facts['training']['warmup']} of them warm-up", note=note, warmup=facts["training"]["warmup"],
@@ -178,8 +166,8 @@ def _wire(
         first = data["ranked"][0]["index"] if data["ranked"] else 0
         return [gr.HTML(recorded=data, job={}), *microscope.at(method, context, request, first, values)]
 
-    def arms(setting: str) -> gr.Dropdown:
-        found = watched(arm_choices(tasks_of(card_of(method)).get(TASK), setting))
+    def arms(place: str) -> gr.Dropdown:
+        found = watched_arms(card_of(method), place)
         return gr.Dropdown(choices=found, value=found[0][1] if found else None)
 
     def look(request: gr.Request, event: gr.EventData, *values: Any) -> list[Any]:
@@ -226,7 +214,7 @@ def _wire_own(
         ]
 
     every = [*inputs, parts.decisions]
-    for knob in (knobs[0].input, knobs[1].release, knobs[2].release, knobs[9].release):
+    for knob in (knobs[0].input, knobs[1].release, knobs[2].release, knobs[10].release):
         knob(planted, every, [preview, controls.job, *parts.outputs], **EVENT)
     knobs[3].change(list, None, parts.decisions, **QUICK).then(planted, every, [preview, controls.job, *parts.outputs], **EVENT)
     inputs[0].input(lambda *values: microscope.previewed(config(values[:-1]), values[-1]), [*knobs, parts.decisions], preview, **EVENT)

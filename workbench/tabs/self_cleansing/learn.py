@@ -53,11 +53,12 @@ $e$ is what the teacher says of pixel $p$. Every pass starts from the labels as 
 
 ### Try it
 
-1. In the noise lab drag the line to the left. Recall rises, precision falls: you find more errors and suspect more innocents.
-2. Step through the epochs. When do the two bells part? What happens to the list?
-3. Choose *A training of your own*, plant **lesions missing** in 30 % of the pictures, and paint one more mistake by hand. Is it found?
-4. Accept a proposal, keep a label, paint one yourself, and train again.
-5. Plant missing lesions in 60 %. When most labels agree on a mistake, no filter that trusts the majority can see it.
+1. Compare *pictures turned while training* with *pictures never turned*: turned pictures delay learning by heart.
+2. In the noise lab drag the line to the left. Recall rises, precision falls: you find more errors and suspect more innocents.
+3. Step through the epochs. When do the two bells part? What happens to the list?
+4. Choose *A training of your own*, plant **lesions missing** in 30 % of the pictures, and paint one more mistake by hand. Is it found?
+5. Accept a proposal, keep a label, paint one yourself, and train again.
+6. Plant missing lesions in 60 %. When most labels agree on a mistake, no filter that trusts the majority can see it.
 """
 
 

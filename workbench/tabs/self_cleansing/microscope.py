@@ -147,16 +147,17 @@ class Looked:
 
 
 def looked(method: Method, context: Context, request: Any, index: Any, values: Sequence[Any]) -> Looked:
-    """values: source, job, setting, arm, knobs, decisions. index None: the most suspicious, or the first with an error. ValueErrors with a sentence."""
+    """values: source, job, "task/setting", arm, knobs, decisions. index None: the most suspicious, or the first with an error. ValueErrors with a sentence."""
     from models.self_cleansing.results import OptionRefused
     from workbench.tabs.self_cleansing import lab
 
-    source, job, setting, arm, *knobs, decisions = values
+    source, job, place, arm, *knobs, decisions = values
     wanted = None if index is None else int(index)
     if source == lab.RECORDED:
         from models.self_cleansing.casebook import load_cases
 
-        book = load_cases(lab.TASK, setting, arm)
+        task, _, setting = place.partition("/")
+        book = load_cases(task, setting, arm)
         case = book.case(book.ranked()[0].index if wanted is None else wanted)
         return Looked(case.index, len(book), case.picture, case.given, case.truth, case.planted, case, "recorded training")
     painted = lab.labels_of(decisions)

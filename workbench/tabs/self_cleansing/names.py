@@ -10,8 +10,17 @@ from models.shared.checkpoints import Card, CheckpointRefused, read_card
 from models.shared.method import Method
 
 Choices = list[tuple[str, str]]
-NETWORKS = {"liver": "Liver-like slices (trained on made-up pictures)", "busi": "Breast ultrasound (trained on real scans: BUSI)"}
-PLACES = {"liver": "Liver-like slices (made up)", "busi": "Breast ultrasound (BUSI, real)", "isic": "Skin lesions (ISIC 2018, real)"}
+NETWORKS = {
+    "liver": "Liver-like slices, turned in training (made-up pictures)",
+    "plain": "Liver-like slices, never turned in training (made-up pictures)",
+    "busi": "Breast ultrasound (trained on real scans: BUSI)",
+}
+PLACES = {
+    "liver": "Liver-like slices, turned in training (made up)",
+    "plain": "Liver-like slices, never turned (made up)",
+    "busi": "Breast ultrasound (BUSI, real)",
+    "isic": "Skin lesions (ISIC 2018, real)",
+}
 STRUCTURES = {"tumour": "tumour-like lesion", "cyst": "cyst-like lesion", "lesion": "lesion"}
 COLOURS = {
     "clean": 2,
@@ -43,7 +52,7 @@ WARNING = (
     "Research use only: nothing here is a diagnosis. The liver networks learned from made-up pictures alone, the breast networks from a small part of one "
     "public set (BUSI) with errors planted into its outlines; none has been tested on new patients."
 )
-MODALITY = {"busi": ("US", "breast ultrasound"), "liver": ("", "made-up liver slices")}
+MODALITY = {"busi": ("US", "breast ultrasound"), "liver": ("", "made-up liver slices"), "plain": ("", "made-up liver slices")}
 MEASURES = {
     "dice_last": "Overlap with the true outline (Dice), last epoch (L)",
     "dice_best": "The same, best epoch (B)",
@@ -100,6 +109,30 @@ def arm_choices(facts: dict[str, Any] | None, setting: str) -> Choices:
     """(label, arm) of a setting's networks, the method first."""
     arms = list((facts or {}).get("arms", {}).get(setting, {}))
     return [(SHORT.get(arm, arm), arm) for arm in sorted(arms, key=lambda arm: (arm != "cleansed", arms.index(arm)))]
+
+
+def place_choices(card: Card | None) -> Choices:
+    """(label, "task/setting") of the made-up trainings that cleanse and can be watched."""
+    words = {"liver": "pictures turned while training", "plain": "pictures never turned"}
+    return [
+        (f"{label}; {words.get(task, task)}", f"{task}/{setting}")
+        for task, facts in tasks_of(card).items()
+        if facts["kind"] == "phantom"
+        for label, setting in setting_choices(facts, recorded=True)
+    ]
+
+
+def default_place(card: Card | None) -> str:
+    """The training that is shown first."""
+    found = [place for _, place in place_choices(card)]
+    return next((one for one in ("plain/missing-30", "liver/asymmetric-30") if one in found), found[0] if found else "")
+
+
+def watched_arms(card: Card | None, place: str) -> Choices:
+    """(label, arm) of a place's trainings whose labels were looked at to the end, the method first."""
+    task, _, setting = place.partition("/")
+    kept = card.extra["final"] if card else {}
+    return [(label, arm) for label, arm in arm_choices(tasks_of(card).get(task), setting) if f"{place}/{arm}" in kept]
 
 
 def default_setting(facts: dict[str, Any] | None) -> str:

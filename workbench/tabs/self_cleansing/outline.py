@@ -222,7 +222,7 @@ def foreign(work: Work) -> list[str]:
     code, words = MODALITY[work.task]
     known = (
         picture.shown.id.startswith("asset:liver_slice_")
-        if work.task == "liver"
+        if work.task in ("liver", "plain")
         else picture.modality in (code, "", "photo", "unknown", "phantom")
     )
     if work.task == "busi" and picture.phantom is not None and picture.phantom.family == "breast_ultrasound":
