@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slices", type=int, default=Plan().slices)
     parser.add_argument("--tests", type=int, default=Plan().tests)
     options = parser.parse_args(arguments)
-    from models.lsms.text import TextRefused, load_published
+    from models.shared.backbones.published_text import TextRefused, load_published
     from models.shared.device import pick_device
 
     try:

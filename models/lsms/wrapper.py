@@ -31,7 +31,7 @@ from models.shared.data import DataDamaged
 from models.shared.data.pictures import as_array
 
 if TYPE_CHECKING:
-    from models.lsms.text import Published
+    from models.shared.backbones.published_text import Published
 
 SIDE = 64
 NOTHING = 0.5
@@ -118,7 +118,7 @@ def _load(path: Path, _sha256: str, arm: str, device: str) -> Predictor:
         raise CheckpointRefused(f"The weights of {path.name} cannot be used: {fault}") from fault
     text = None
     if card.extra.get("text"):
-        from models.lsms.text import load_published
+        from models.shared.backbones.published_text import load_published
 
         text = load_published(card.extra["text"])
     return Predictor(net.to(device), arm, card.sha256, text)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from models.lsms import phrases, published
-from models.lsms.text import TextRefused, load_published
 from models.lsms.wrapper import load_predictor
+from models.shared.backbones.published_text import TextRefused, load_published
 from models.shared.checkpoints import read_card
 
 transformers = pytest.importorskip("transformers")

@@ -1,0 +1,97 @@
+"""HSVLT: the spec's oracles, its pictures, its label vectors and measures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import binary_dilation
+
+from models.hsvlt.checks import LAWS, TINY, lively
+from models.hsvlt.config import Config, ConfigRefused, from_json
+from models.hsvlt.findings import BUCKETS, FINDINGS, WORDS, sample
+from models.hsvlt.labels import label_vectors
+from models.hsvlt.metrics import rates
+from models.hsvlt.network import HSVLT
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: f"{law.oracle}-{law.name}")
+def test_law(law):
+    assert law.measure() <= law.tolerance
+
+
+def test_pictures_repeat_and_a_finding_more_moves_nothing_else():
+    assert np.array_equal(sample(3).image, sample(3).image)
+    for seed in range(12):
+        alone, both = sample(seed, findings=["cavity"], noise=0), sample(seed, findings=["cavity", "small nodule"], noise=0)
+        assert np.array_equal(alone.masks[3], both.masks[3])
+        quiet = ~binary_dilation(both.masks[2], iterations=4)  # what lies a few pixels from the second finding is as it was
+        assert np.allclose(alone.image[quiet], both.image[quiet], atol=1e-3)
+
+
+def test_every_finding_is_drawn_where_its_mask_says_and_changes_the_picture():
+    for seed in range(8):
+        nothing = sample(seed, findings=[], noise=0)
+        assert not any(nothing.present)
+        for number, name in enumerate(FINDINGS):
+            one = sample(seed, findings=[name], noise=0)
+            assert one.names == (name,)
+            assert one.masks[number].any()
+            assert not np.delete(one.masks, number, axis=0).any()
+            assert np.abs(one.image - nothing.image)[one.masks[number]].max() > 0.05
+
+
+def test_findings_keep_company_and_grow_with_their_size():
+    many = [sample(seed) for seed in range(400)]
+    present = np.array([one.present for one in many])
+    assert (present.sum(1) <= 5).all()
+    fluid = present[:, 6]
+    assert present[fluid, 7].mean() > present[~fluid, 7].mean() + 0.15
+    areas = [sample(5, 96, findings=["small nodule"], size=size).masks[2].sum() for size in (0.5, 1.0, 2.0)]
+    assert areas == sorted(areas)
+    assert {name for names in BUCKETS.values() for name in names} == set(FINDINGS) == set(WORDS)
+    with pytest.raises(ValueError, match="no finding"):
+        sample(0, findings=["toothache"])
+    with pytest.raises(ValueError, match=r"0\.4 to 2\.5"):
+        sample(0, size=9)
+
+
+def test_label_vectors_of_every_kind_have_one_length():
+    for kind in ("clip", "ngram", "random"):
+        vectors = label_vectors(FINDINGS, kind)
+        assert vectors.shape[0] == 8
+        assert torch.allclose(vectors.norm(dim=1), torch.full((8,), vectors.shape[1] ** 0.5), atol=1e-4)
+    random = label_vectors(FINDINGS, "random")
+    assert torch.allclose(random @ random.T / 64, torch.eye(8), atol=1e-5)
+    near = torch.nn.functional.normalize(label_vectors(["large mass", "large masses", "band"], "ngram"), dim=1)
+    assert float(near[0] @ near[1]) > float(near[0] @ near[2])
+
+
+def test_rates_at_a_threshold_and_among_the_top():
+    scores = np.array([[0.9, 0.6, 0.1], [0.2, 0.7, 0.8]])
+    y = np.array([[True, False, False], [False, True, True]])
+    found = rates(scores, y)
+    assert found.precision.tolist() == [1.0, 0.5, 1.0]
+    assert found.recall.tolist() == [1.0, 1.0, 1.0]
+    assert found.of1 == pytest.approx(2 * 0.75 / 1.75)
+    assert rates(scores, y, top=1).recall.tolist() == [1.0, 0.0, 1.0]
+    assert rates(scores, y, np.array([0.95, 0.5, 0.5])).recall[0] == 0
+
+
+def test_settings_go_to_json_and_back_and_bad_ones_are_refused():
+    assert from_json(TINY.as_json()) == TINY
+    for bad in ({"stages": (5,)}, {"depths": (1,)}, {"fusion": "sum"}, {"heads": 3}):
+        with pytest.raises(ConfigRefused):
+            Config(**bad)
+
+
+def test_a_silenced_stage_takes_its_share_away_and_gradients_reach_every_number():
+    net = lively()
+    image, vectors = torch.rand(1, 1, 32, 32), torch.randn(5, 12)
+    whole, without = net(image, vectors), net(image, vectors, silent=(2,))
+    assert torch.allclose(whole.logits - whole.contributions[..., 1], without.logits, atol=1e-4)
+    fresh = HSVLT(Config(labels=5, text_width=12))
+    fresh(torch.rand(2, 1, 64, 64), vectors).logits.square().sum().backward()
+    silent = [name for name, p in fresh.named_parameters() if p.grad is None or not p.grad.any()]
+    # the last block's gate shapes labels that nobody reads any more
+    assert all("stages.3.0.interaction.gate" in name for name in silent), silent
