@@ -117,8 +117,7 @@ def _blind() -> float:
     plain = HSVLT(TINY)
     plain.load_state_dict({name: value for name, value in back.state_dict().items() if name in plain.state_dict()})
     with torch.no_grad():
-        worst = max(worst, _gap(back(_image(), _vectors()).logits, plain(_image(), _vectors()).logits))
-    return worst
+        return max(worst, _gap(back(_image(), _vectors()).logits, plain(_image(), _vectors()).logits))
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ S the multi-modal features. Sources: the released code as the spec describes it;
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -177,7 +178,7 @@ class HSVLT(nn.Module):
         self.config = config
         widths = config.widths
         self.down = nn.ModuleList([nn.Sequential(nn.Conv2d(3, widths[0], config.stem, config.stem), ChannelNorm(widths[0], eps=1e-6))])
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in pairwise(widths):
             self.down.append(nn.Sequential(ChannelNorm(before, eps=1e-6), nn.Conv2d(before, after, 2, 2)))
         self.align = nn.ModuleList(nn.Linear(a, b) for a, b in zip((config.text_width, *widths[:-1]), widths, strict=True))
         self.stages = nn.ModuleList(

@@ -125,10 +125,8 @@ def logits(
     """One grey picture (H, W) and label vectors (K, E) → (K,), with the concatenating head."""
     x, labels, kept = np.stack([image] * 3), vectors, []
     for number, depth in enumerate(depths):
-        if number:
-            x = patches(norm(x, W, f"down.{number}.0"), W, f"down.{number}.1")
-        else:
-            x = norm(patches(x, W, "down.0.0"), W, "down.0.1")
+        down = f"down.{number}"
+        x = patches(norm(x, W, f"{down}.0"), W, f"{down}.1") if number else norm(patches(x, W, f"{down}.0"), W, f"{down}.1")
         labels = linear(labels, W, f"align.{number}")
         for block in range(depth):
             at = f"stages.{number}.{block}"

@@ -26,12 +26,12 @@ def pack(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if not value.dtype.is_floating_point:
             continue
         if value.ndim < 2 or value.numel() < SMALL:
-            packed[name] = value.float().clone()
+            packed[name] = value.float().clone(memory_format=torch.contiguous_format)
             continue
         rows = value.float().flatten(1)
         scales = rows.abs().amax(dim=1) / LEVELS
         codes = (rows / scales.clamp_min(1e-30)[:, None]).round().clamp(-LEVELS, LEVELS).to(torch.int8)
-        packed[name + CODES], packed[name + SCALES] = codes.view(value.shape), scales
+        packed[name + CODES], packed[name + SCALES] = codes.reshape(value.shape).contiguous(), scales
     return packed
 
 

@@ -7,12 +7,16 @@ import pytest
 import torch
 from scipy.ndimage import binary_dilation
 
+from models.hsvlt import recipe, study
 from models.hsvlt.checks import LAWS, TINY, lively
 from models.hsvlt.config import Config, ConfigRefused, from_json
 from models.hsvlt.findings import BUCKETS, FINDINGS, WORDS, sample
 from models.hsvlt.labels import label_vectors
-from models.hsvlt.metrics import rates
+from models.hsvlt.metrics import average_precision, average_precisions, rates
 from models.hsvlt.network import HSVLT
+from models.hsvlt.plan import PRESETS, PlanRefused, read_plan
+from models.hsvlt.study_data import parts
+from models.shared.data import DataNotHere
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: f"{law.oracle}-{law.name}")
@@ -95,3 +99,45 @@ def test_a_silenced_stage_takes_its_share_away_and_gradients_reach_every_number(
     silent = [name for name, p in fresh.named_parameters() if p.grad is None or not p.grad.any()]
     # the last block's gate shapes labels that nobody reads any more
     assert all("stages.3.0.interaction.gate" in name for name in silent), silent
+
+
+def test_redrawable_average_precision_is_scikit_learns_where_no_scores_are_equal():
+    random = np.random.default_rng(3)
+    scores, y = random.random((60, 4)), random.random((60, 4)) < 0.3
+    assert np.allclose(average_precisions(scores, y), [average_precision(scores[:, k], y[:, k]) for k in range(4)])
+
+
+@pytest.mark.slow
+def test_the_quick_preset_trains_and_its_card_is_computed_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    *told, last = recipe.train(PRESETS[1].config)
+    assert told
+    again = recipe.evaluate(last["card"], last["tensors"])
+    assert set(again) == {name for name in last["card"].metrics if "shipped" in name}
+    assert all(abs(value.value - last["card"].metrics[name].value) < 1e-3 for name, value in again.items())
+    assert study.pending(read_plan(PRESETS[1].config)) == []
+    assert last["card"].metrics["findings/map"].value > last["card"].metrics["findings/map_over_seeds"].low - 1
+
+
+def test_plans_are_read_and_wrong_ones_refused():
+    plan = read_plan({})
+    assert [task.id for task in plan.tasks] == ["findings", "brain", "busi"]
+    assert plan.runs[0].arm == "full"
+    for bad in (
+        {"colour": 1},
+        {"tasks": ["brain"]},
+        {"tasks": {"findings": {"labels": []}}},
+        {"tasks": {"findings": {"arms": ["nobody"]}}},
+    ):
+        with pytest.raises(PlanRefused):
+            read_plan(bad)
+
+
+def test_real_classes_become_labels_of_their_own():
+    try:
+        train, test = parts(read_plan({}).task("busi"), 0)
+    except DataNotHere:
+        pytest.skip("BUSI is not on this machine")
+    assert train.y.shape[1] == 2
+    assert 0 < test.y.float().mean() < 1
+    assert (train.y.sum(1) <= 1).all()

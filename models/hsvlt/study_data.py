@@ -1,0 +1,69 @@
+"""Pictures with their labels as tensors: made-up ones drawn from seeds, or a public set whose classes become labels of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.hsvlt.findings import sample
+from models.hsvlt.plan import Task
+from models.shared.data.phantoms import split_seeds
+
+BRAIN = {"glioma": 0, "meningioma": 1, "pituitary": 2}
+BUSI = {"benign": 0, "malignant": 1}
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """Pictures and what is there."""
+
+    x: Tensor
+    """uint8 (N, 1, S, S)."""
+    y: Tensor
+    """bool (N, K)."""
+    masks: np.ndarray | None = None
+    """bool (N, K, S, S) where it is known."""
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def to(self, device: str | torch.device) -> Cases:
+        """The same on a device, without masks."""
+        return Cases(self.x.to(device), self.y.to(device))
+
+
+def phantom_cases(split: str, n: int, side: int, start: int = 0, *, masks: bool = False, size: float = 1.0) -> Cases:
+    """`n` made-up pictures of a split, from its `start`-th seed on."""
+    shown = [sample(seed, side, size=size) for seed in split_seeds(split, n, start)]
+    x = torch.from_numpy(np.stack([(one.image * 255).round().astype(np.uint8)[None] for one in shown]))
+    y = torch.tensor([one.present for one in shown])
+    return Cases(x, y, np.stack([one.masks for one in shown]) if masks else None)
+
+
+@lru_cache(maxsize=4)
+def parts(task: Task, seed: int) -> tuple[Cases, Cases]:
+    """(training, test) pictures of a task; only made-up training pictures depend on the seed. DataNotHere where a set is missing."""
+    if task.source == "findings":
+        return phantom_cases("train", task.pool, task.side, seed * task.pool), phantom_tests(task.tests, task.side)
+    from importlib import import_module
+
+    found = import_module(f"models.shared.data.{task.source}").load(task.side)
+    number = BRAIN if task.source == "brain_mri" else BUSI
+    places = torch.tensor([next((place for word, place in number.items() if word in name.lower()), -1) for name in found.classes])
+    both = []
+    for split in (found.train, found.test):
+        label = places[torch.as_tensor(split.y).long()]
+        y = torch.zeros(len(label), len(number), dtype=torch.bool)
+        y[label >= 0] = torch.nn.functional.one_hot(label[label >= 0], len(number)).bool()
+        both.append(Cases((torch.as_tensor(split.x) * 255).round().to(torch.uint8), y))
+    return both[0], both[1]
+
+
+@lru_cache(maxsize=2)
+def phantom_tests(n: int, side: int) -> Cases:
+    """The test pictures with masks; the same for all runs."""
+    return phantom_cases("test", n, side, masks=True)
