@@ -26,8 +26,8 @@ def publish(context: Context, method: Method) -> None:
         request: gr.Request,
         picture: str = FIRST,
         pixels: list = [],
-        task: str = "liver",
-        setting: str = "asymmetric-30",
+        task: str = "plain",
+        setting: str = "missing-30",
         network: str = "cleansed",
         weights: str = "last",
     ) -> dict:
@@ -36,8 +36,8 @@ def publish(context: Context, method: Method) -> None:
         Args:
             picture: Id of an example, used when no pixels are given.
             pixels: The picture itself, rows of grey values from 0 to 255.
-            task: liver (made-up slices) or busi (breast ultrasound).
-            setting: Which errors were planted into its training labels, such as none, missing-30, asymmetric-30, asymmetric-50.
+            task: plain (made-up liver slices, never turned in training), liver (the same, turned; where it ships) or busi (breast ultrasound).
+            setting: Which errors were planted into its training labels, such as none, missing-30, for busi none, asymmetric-50.
             network: cleansed, noisy, or with setting none clean; some settings have ablations such as pixel_gate.
             weights: last, best or teacher.
 
@@ -51,12 +51,13 @@ def publish(context: Context, method: Method) -> None:
         masks = {name: encode(result.mask == number) for number, name in enumerate(predictor.structures, 1)}
         return {"size": list(result.mask.shape), "run_lengths": masks, "pixels": result.pixels, "network": network, "setting": setting}
 
-    def self_cleansing_suspects(setting: str = "asymmetric-30", network: str = "cleansed", first: int = 20) -> dict:
+    def self_cleansing_suspects(task: str = "plain", setting: str = "missing-30", network: str = "cleansed", first: int = 20) -> dict:
         """The training pictures of a recorded study whose labels are most suspicious; made-up pictures, so the truth is told beside.
 
         Args:
-            setting: Which errors were planted, such as missing-30 or asymmetric-30.
-            network: cleansed, or an ablation that cleanses.
+            task: plain, or liver where it ships.
+            setting: Which errors were planted, such as missing-30.
+            network: cleansed, noisy, or an ablation.
             first: How many, 1 to 300.
 
         Returns:
@@ -65,7 +66,7 @@ def publish(context: Context, method: Method) -> None:
         from models.self_cleansing.casebook import load_cases
 
         with spoken():
-            ranked = load_cases("liver", str(setting), str(network)).ranked()[: max(1, min(300, int(first)))]
+            ranked = load_cases(str(task), str(setting), str(network)).ranked()[: max(1, min(300, int(first)))]
         return {"suspects": [{name: value for name, value in vars(one).items() if name != "name"} for one in ranked]}
 
     gr.api(self_cleansing, api_name="self_cleansing", concurrency_id="model", concurrency_limit=1)

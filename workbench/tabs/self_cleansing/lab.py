@@ -55,7 +55,7 @@ def lab(method: Method, context: Context, site: gr.Blocks) -> None:
     parts = microscope.lay_out()
     inputs = [source, controls.job, chosen, arm, *knobs]
     _wire(method, context, board, parts, inputs, (chosen, arm))
-    _wire_own(method, context, site, board, parts, controls, knobs, preview, inputs)
+    _wire_own(method, context, site, board, parts, controls, knobs, preview, inputs, (old, own))
 
     def switch(request: gr.Request, which: str, *values: Any) -> list[Any]:
         shown = [gr.Row(visible=which == RECORDED), gr.Column(visible=which == OWN)]
@@ -166,6 +166,10 @@ def _wire(
         first = data["ranked"][0]["index"] if data["ranked"] else 0
         return [gr.HTML(recorded=data, job={}), *microscope.at(method, context, request, first, values)]
 
+    def begin(request: gr.Request, *values: Any) -> list[Any]:
+        """A run of the visitor's that is going on, found again after a reload, stays on the board."""
+        return [gr.skip() for _ in range(1 + len(parts.outputs))] if values[1] else show(request, *values)
+
     def arms(place: str) -> gr.Dropdown:
         found = watched_arms(card_of(method), place)
         return gr.Dropdown(choices=found, value=found[0][1] if found else None)
@@ -174,7 +178,7 @@ def _wire(
         return microscope.at(method, context, request, getattr(event, "index", 0), values)
 
     with_decisions = [*inputs, parts.decisions]
-    board.opened(show, with_decisions, [board, *parts.outputs], **EVENT)
+    board.opened(begin, with_decisions, [board, *parts.outputs], **EVENT)
     chosen.input(arms, chosen, arm, **QUICK).then(show, with_decisions, [board, *parts.outputs], **EVENT)
     arm.input(show, with_decisions, [board, *parts.outputs], **EVENT)
     board.chosen(look, with_decisions, parts.outputs, **EVENT)
@@ -191,6 +195,7 @@ def _wire_own(
     knobs: list[Any],
     preview: gr.HTML,
     inputs: list[Any],
+    halves: tuple[gr.Row, gr.Column],
 ) -> None:
     def begin(*values: Any) -> dict[str, Any]:
         from models.self_cleansing.live import read_config
@@ -226,9 +231,9 @@ def _wire_own(
 
     def again(request: gr.Request) -> list[Any]:
         shown, job = controls.find_again(context, board, WORK)(request)
-        return [shown, job]
+        return [shown, job, *((OWN, gr.Row(visible=False), gr.Column(visible=True)) if job else (gr.skip(), gr.skip(), gr.skip()))]
 
-    site.load(again, None, [board, controls.job], **QUICK)
+    site.load(again, None, [board, controls.job, inputs[0], *halves], **QUICK)
 
 
 def finished(context: Context, request: Any, job: str) -> Any:

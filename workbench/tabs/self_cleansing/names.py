@@ -138,7 +138,7 @@ def watched_arms(card: Card | None, place: str) -> Choices:
 def default_setting(facts: dict[str, Any] | None) -> str:
     """The one shown first: a rate of 30 % where there is one."""
     found = [setting for _, setting in setting_choices(facts, recorded=True)]
-    return next((one for one in ("asymmetric-30", "asymmetric-50") if one in found), found[0] if found else "")
+    return next((one for one in ("missing-30", "asymmetric-30", "asymmetric-50") if one in found), found[0] if found else "")
 
 
 def labels() -> dict[str, str]:

@@ -45,7 +45,7 @@ def outline(method: Method, context: Context, site: gr.Blocks) -> None:
     source = image_input(context, elem_id="self_cleansing_input", examples=examples())
     card = card_of(method)
     tasks = tasks_of(card)
-    opening, task = scan(context, None, source.first), task_of(source.first)
+    opening, task = scan(context, None, source.first), task_of(source.first, tasks)
     facts = tasks.get(task) or next(iter(tasks.values()), {})
     setting = default_setting(facts)
     with gr.Row():
@@ -107,8 +107,8 @@ def _wire(desk: Desk, source: ImageInput, measured: gr.HTML, said: gr.HTML, heat
 
     def open_picture(request: gr.Request, shown: Shown, network: str) -> list[Any]:
         with spoken():
-            made, task = desk.scan(request, shown), task_of(shown)
-            if task not in tasks_of(card_of(desk.method)) or network.startswith("job:") or task == network:
+            made, task = desk.scan(request, shown), task_of(shown, tasks_of(card_of(desk.method)))
+            if not task or network.startswith("job:") or task == network:
                 return [gr.HTML(picture=made.for_canvas()), gr.skip(), gr.skip(), gr.skip()]
             return [gr.HTML(picture=made.for_canvas()), task, *dropdowns(desk.facts(request, task))]
 
