@@ -17,7 +17,7 @@ from models.hsvlt.metrics import average_precision
 from models.hsvlt.network import HSVLT, Trace, Visual
 from models.shared.laws import Check, Law, run
 
-TINY = Config(labels=5, text_width=12, widths=(4, 6, 8, 10), depths=(1, 1, 2, 1))
+TINY = Config(labels=5, text_width=12, widths=(4, 6, 8, 10), depths=(1, 1, 2, 1), stem=2)
 PAPER_USED = 97_183_472
 """Numbers that the released configuration uses, counted from its file (spec §3.5)."""
 

@@ -20,7 +20,7 @@ class Config:
     """E of the label vectors."""
     widths: tuple[int, ...] = (16, 32, 64, 128)
     depths: tuple[int, ...] = (1, 1, 2, 1)
-    stem: int = 2
+    stem: int = 4
     """Side and stride of the first convolution."""
     heads: int = 1
     layer_scale: float = 0.1

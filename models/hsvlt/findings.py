@@ -100,7 +100,9 @@ class _Drawing:
                 change, masks[number] = getattr(self, "_" + name.replace(" ", "_"))(random)
                 image = image + change
         image = gaussian_filter(image, 0.45 * self.side / 64)
-        image = np.clip(image + self.random.normal(0, noise, image.shape), 0, 1)
+        # grain of the same size in the picture whatever its side, so that a large one made small looks like a small one
+        grain = gaussian_filter(self.random.normal(size=image.shape), 0.5 * self.side / 64)
+        image = np.clip(image + noise * grain / grain.std(), 0, 1)
         return Picture(image.astype(np.float32), tuple(name in there for name in FINDINGS), masks)
 
     def _ellipse(self, cy: float, cx: float, ry: float, rx: float) -> NDArray[np.bool_]:

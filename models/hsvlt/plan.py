@@ -61,12 +61,12 @@ class Task:
     """"findings", or a data set's name."""
     labels: tuple[str, ...]
     arms: tuple[str, ...]
-    side: int = 64
+    side: int = 96
     pool: int = 6000
     """Phantoms: training pictures of a seed."""
     tests: int = 1000
-    steps: int = 2400
-    batch: int = 32
+    steps: int = 3000
+    batch: int = 16
     lr: float = 1e-3
     weight_decay: float = 0.05
 

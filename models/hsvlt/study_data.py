@@ -37,11 +37,17 @@ class Cases:
 
 
 def phantom_cases(split: str, n: int, side: int, start: int = 0, *, masks: bool = False, size: float = 1.0) -> Cases:
-    """`n` made-up pictures of a split, from its `start`-th seed on."""
-    shown = [sample(seed, side, size=size) for seed in split_seeds(split, n, start)]
-    x = torch.from_numpy(np.stack([(one.image * 255).round().astype(np.uint8)[None] for one in shown]))
+    """`n` made-up pictures of a split, from its `start`-th seed on; drawn at twice the side and made small, as pictures of visitors are."""
+    shown = [sample(seed, 2 * side, size=size) for seed in split_seeds(split, n, start)]
+    x = torch.from_numpy(np.stack([(_halved(one.image) * 255).round().astype(np.uint8)[None] for one in shown]))
     y = torch.tensor([one.present for one in shown])
-    return Cases(x, y, np.stack([one.masks for one in shown]) if masks else None)
+    return Cases(x, y, np.stack([_halved(one.masks) > 0 for one in shown]) if masks else None)
+
+
+def _halved(values: np.ndarray) -> np.ndarray:
+    """(…, 2S, 2S) to (…, S, S): means of four."""
+    *before, h, w = values.shape
+    return values.reshape(*before, h // 2, 2, w // 2, 2).mean((-3, -1))
 
 
 @lru_cache(maxsize=4)

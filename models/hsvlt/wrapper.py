@@ -28,7 +28,7 @@ from models.shared.checkpoints import CheckpointRefused, load, read_card
 from models.shared.data import DataDamaged
 from models.shared.data.pictures import as_array
 
-SIDE = 64
+SIDE = 96
 
 
 class PictureRefused(ValueError):
@@ -109,7 +109,7 @@ class Predictor:
 
     def __init__(self, net: HSVLT, vectors: Tensor, names: Sequence[str], arm: str = OWN, sha256: str = "") -> None:
         self.net, self.vectors, self.names, self.arm, self.sha256 = net.eval(), vectors, tuple(names), arm, sha256
-        self.label = ARMS[arm].label
+        self.label, self.side = ARMS[arm].label, SIDE
 
     def prepare(self, picture: np.ndarray) -> Prepared:
         """(H, W) or (H, W, 3), uint8 or floats in 0…1. PictureRefused for pixels that cannot be used."""
@@ -154,13 +154,13 @@ class Predictor:
         )
 
     @torch.no_grad()
-    def occlusion(self, prepared: Prepared, name: str, *, patch: int = 8, step: int = 4) -> np.ndarray:
+    def occlusion(self, prepared: Prepared, name: str, *, patch: int = 12, step: int = 6) -> np.ndarray:
         """(n, n): by how much the finding's logit falls when a square of the picture is replaced by the picture's blurred self; below 0 it rises.
 
         The square has `patch` pixels of the network's own, and moves by `step`: what attention points at can be checked by taking it away.
         """
         row = self._rows([name])
-        soft = F.avg_pool2d(prepared.x, 15, 1, 7, count_include_pad=False)
+        soft = F.avg_pool2d(prepared.x, 23, 1, 11, count_include_pad=False)
         corners = range(0, SIDE - patch + 1, step)
         copies = []
         for y in corners:
@@ -174,10 +174,10 @@ class Predictor:
 
     @torch.no_grad()
     def growing(self, seed: int, name: str, sizes: Sequence[float]) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-        """The finding alone on the made-up picture of a seed, drawn at several sizes: probabilities (n,), contributions (n, S), pictures uint8 (side, side)."""
+        """The finding alone on the made-up picture of a seed, drawn at several sizes: probabilities (n,), contributions (n, S), pictures uint8 (2 side, 2 side)."""
         row = self._rows([name])
-        pictures = [findings.sample(seed, SIDE, findings=[name], size=float(size)).image for size in sizes]
-        x = torch.from_numpy(np.stack(pictures))[:, None].to(self.vectors.device)
+        pictures = [findings.sample(seed, 2 * SIDE, findings=[name], size=float(size)).image for size in sizes]
+        x = F.avg_pool2d(torch.from_numpy(np.stack(pictures))[:, None].to(self.vectors.device), 2)
         out = self.net(x, self.vectors)
         shown = [(one * 255).round().astype(np.uint8) for one in pictures]
         return out.logits[:, row].sigmoid()[:, 0].cpu().numpy(), out.contributions[:, row][:, 0].cpu().numpy(), shown

@@ -58,7 +58,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Gauge:
-    """A value on a scale from low to high. text: how it is written, where the number alone does not tell."""
+    """A value on a scale from low to high; with a low below 0 the bar grows from 0. text: how it is written, where the number alone does not tell."""
 
     label: str
     value: float

@@ -27,7 +27,7 @@ def test_shares_add_up_to_the_logit_and_maps_sum_to_one(predictor, prepared):
     answer = predictor.answer(prepared)
     assert np.allclose(answer.contributions.sum(1) + answer.bias, answer.logit, atol=1e-5)
     assert np.allclose(1 / (1 + np.exp(-answer.logit)), answer.probability, atol=1e-6)
-    assert [answer.attention(stage).shape for stage in answer.stages] == [(8, 32, 32), (8, 16, 16), (8, 8, 8), (8, 4, 4)]
+    assert [answer.attention(stage).shape for stage in answer.stages] == [(8, 24, 24), (8, 12, 12), (8, 6, 6), (8, 3, 3)]
     assert all(np.allclose(block.attention.sum((1, 2)), 1, atol=1e-4) for block in answer.blocks)
     assert [block.stage for block in answer.blocks] == [1, 2, 3, 3, 4]
     assert len(answer.similarity) == 5
@@ -47,7 +47,7 @@ def test_occlusion_and_growth_have_their_shapes(predictor, prepared):
     probability, shares, shown = predictor.growing(5, "small nodule", [0.5, 1, 2])
     assert probability.shape == (3,)
     assert shares.shape == (3, 4)
-    assert shown[0].shape == (64, 64)
+    assert shown[0].shape == (192, 192)
 
 
 def test_what_cannot_be_used_is_a_sentence(predictor, prepared):

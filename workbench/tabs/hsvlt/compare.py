@@ -1,0 +1,91 @@
+"""Compare: the same picture through every network; and precision and recall on fresh test pictures as the threshold moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from models.hsvlt.findings import FINDINGS
+from models.shared.method import Method
+from workbench.context import Context
+from workbench.parts import html
+from workbench.parts.charts import Series, bars_data, probability_bars
+from workbench.tabs.hsvlt.desk import EVENT, Desk, desk_of, predictor_of, spoken
+from workbench.tabs.hsvlt.names import SHORT, arm_choices
+from workbench.tabs.hsvlt.scan import truth
+
+PICTURES, FIRST = 300, 20_000
+"""Test pictures for the rates, beyond those that the card's numbers come from."""
+
+
+def compare(method: Method, context: Context, site: gr.Blocks) -> None:
+    """Lay the drawer out."""
+    desk = desk_of(site)
+    gr.Markdown("#### The picture of the Explore drawer through every network", container=False)
+    bars = probability_bars(elem_id="hsvlt_compare_bars", asks=True)
+    told = html.show("", elem_id="hsvlt_compare_truth")
+    gr.Markdown(f"#### What a threshold costs: {PICTURES} fresh made-up pictures, the network chosen in Explore", container=False)
+    with gr.Row():
+        threshold = gr.Slider(
+            0.02, 0.98, value=0.5, step=0.01, label="Reported from this probability", elem_id="hsvlt_rates_threshold", scale=3
+        )
+        top = gr.Radio(
+            [("All", 0), ("The 3 most probable", 3)], value=0, label="Of a picture may be reported", elem_id="hsvlt_rates_top", scale=2
+        )
+    rates = html.show("", elem_id="hsvlt_rates")
+
+    def ask(request: gr.Request, threshold: float, top: int, *values: Any) -> list[Any]:
+        with spoken():
+            return [*compared(desk, request, values), rated(desk, values[1], threshold, top)]
+
+    def again(arm: str, threshold: float, top: int) -> str:
+        with spoken():
+            return rated(desk, arm, threshold, top)
+
+    bars.opened(ask, [threshold, top, *desk.inputs], [bars, told, rates], **EVENT)
+    threshold.release(again, [desk.arm, threshold, top], rates, **EVENT)
+    top.input(again, [desk.arm, threshold, top], rates, **EVENT)
+
+
+def compared(desk: Desk, request: Any, values: Sequence[Any]) -> list[Any]:
+    """Bars and what is true; values as `Desk.inputs`."""
+    shown, _, threshold, own, _ = values
+    works = [desk.work(request, (shown, arm, threshold, own, FINDINGS)) for _, arm in arm_choices()]
+    series = [Series(SHORT[w.predictor.arm], place, [float(p) for p in w.answer.probability]) for place, w in enumerate(works)]
+    known = truth(shown)
+    said = "What is truly there is not known." if known is None else f"Truly there: {', '.join(known) or 'nothing'}."
+    return [
+        gr.HTML(data=bars_data(list(FINDINGS), series, title="Probability of each finding")),
+        f"<p class='lb-hint'>{html.text(said)}</p>",
+    ]
+
+
+def rated(desk: Desk, arm: str, threshold: float, top: int) -> str:
+    """Precision and recall by finding, and F1 of all decisions together."""
+    from models.hsvlt.metrics import rates
+
+    predictor = predictor_of(desk.context, arm)
+    scores, y = _scores(predictor)
+    found = rates(scores, y, float(threshold), top=top or None)
+    rows = [
+        [html.text(name), _share(found.precision[k]), _share(found.recall[k]), str(int(y[:, k].sum()))] for k, name in enumerate(FINDINGS)
+    ]
+    summary = f"<p class='lb-hint'>All decisions together: F1 <b>{found.of1:.2f}</b>; mean of the findings: F1 <b>{found.cf1:.2f}</b>.</p>"
+    return summary + html.table(["Finding", "Of what is reported, right (precision)", "Of what is there, found (recall)", "There in"], rows)
+
+
+def _share(value: float) -> str:
+    return "nothing reported" if np.isnan(value) else f"{100 * value:.0f} %"
+
+
+@lru_cache(maxsize=12)
+def _scores(predictor: Any) -> tuple[np.ndarray, np.ndarray]:
+    from models.hsvlt.study_data import phantom_cases
+    from models.hsvlt.training import answers
+
+    cases = phantom_cases("test", PICTURES, predictor.side, FIRST)
+    return answers(predictor.net, cases.x, predictor.vectors).numpy(), cases.y.numpy()

@@ -1,0 +1,102 @@
+"""What every handler of this tab begins with: whose picture, which network answers, which thresholds; and the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import gradio as gr
+
+from models.hsvlt.findings import FINDINGS
+from workbench.context import Context
+from workbench.tabs.hsvlt.names import arm_choices
+from workbench.working_scan import Scan, scan
+
+if TYPE_CHECKING:
+    from models.hsvlt.wrapper import Answer, Predictor, Prepared
+
+EVENT = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "concurrency_id": "model",
+    "concurrency_limit": 1,
+    "trigger_mode": "always_last",
+}
+QUICK = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+
+
+@contextmanager
+def spoken() -> Iterator[None]:
+    """A refusal with a sentence for people (every one is a ValueError or a missing file) becomes Gradio's error."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as refused:
+        raise gr.Error(str(refused), print_exception=False) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """One picture read by one network."""
+
+    scan: Scan
+    predictor: Predictor
+    prepared: Prepared
+    answer: Answer
+    thresholds: Mapping[str, float]
+    """Finding → probability from which it is reported."""
+
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """The findings at or above their thresholds."""
+        return tuple(name for name, p in zip(self.answer.names, self.answer.probability, strict=True) if p >= self.thresholds[name])
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """The components of the Explore drawer that other parts of the tab read."""
+
+    context: Context
+    shown: gr.State
+    arm: gr.Dropdown
+    threshold: gr.Slider
+    own_thresholds: gr.State
+    """Finding → threshold, for those that have one of their own."""
+    asked: gr.CheckboxGroup
+    finding: gr.Dropdown
+
+    @property
+    def inputs(self) -> list[Any]:
+        """In the order `work` takes their values."""
+        return [self.shown, self.arm, self.threshold, self.own_thresholds, self.asked]
+
+    def work(self, request: Any, values: Sequence[Any]) -> Work:
+        """The answer to what is set. PictureRefused, CheckpointRefused, PictureGone: ValueErrors with a sentence."""
+        shown, arm, threshold, own, asked = values
+        made, predictor = scan(self.context, request, shown), predictor_of(self.context, arm)
+        prepared = predictor.prepare(made.pixels)
+        names = [name for name in FINDINGS if name in (asked or ())]
+        thresholds = {name: float((own or {}).get(name, threshold)) for name in FINDINGS}
+        return Work(made, predictor, prepared, predictor.answer(prepared, names), thresholds)
+
+
+def predictor_of(context: Context, arm: str) -> Predictor:
+    """The network of a choice; the method's own for one that does not ship."""
+    from models.hsvlt.wrapper import load_predictor
+
+    return load_predictor(arm if arm in [id for _, id in arm_choices()] else "full", device=context.find_device())
+
+
+_DESKS: WeakKeyDictionary[gr.Blocks, Desk] = WeakKeyDictionary()
+
+
+def keep(site: gr.Blocks, desk: Desk) -> None:
+    """Remember the desk of a page being built."""
+    _DESKS[site] = desk
+
+
+def desk_of(site: gr.Blocks) -> Desk:
+    """The desk of that page; KeyError before Explore is laid out."""
+    return _DESKS[site]
