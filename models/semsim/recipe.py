@@ -15,7 +15,7 @@ from torch import Tensor
 from models.semsim import study_data, study_report
 from models.semsim.plan import ARMS, OWN, TASKS, Plan, RunId, Task, read_plan
 from models.semsim.record import METHOD
-from models.semsim.study import found_of, measure, progress, run_all, weights_of, work_folder
+from models.semsim.study import found_of, measured_dice, progress, run_all, weights_of, work_folder
 from models.semsim.study_data import labelled_rows, to_bytes
 from models.semsim.study_report import Cell
 from models.semsim.training import answers
@@ -52,9 +52,9 @@ def evaluate(card: Card, tensors: Mapping[str, Tensor]) -> dict[str, Metric]:
             count = task.count(labelled, task.pool)
             for arm in task.arms_at(labelled):
                 net = network_of(arm_facts(task, ARMS[arm]), states[task.id, level_key(count), arm])
-                table = measure(answers(net, cases.x), cases, task)
+                overlap = measured_dice(answers(net, cases.x), cases, task)
                 name = study_report.metric_name(task.id, count, "shipped_dice", arm)
-                found[name] = study_report.shipped_dice(table["dice"], task.kind)
+                found[name] = study_report.shipped_dice(overlap, task.kind)
     return found
 
 

@@ -21,8 +21,8 @@ SHORT = {
 }
 COLOURS = {arm: place for place, arm in enumerate(ARMS)}
 STRUCTURES = dict(zip(CARDIAC, NAMES, strict=True)) | {"background": "background"}
-RGB = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (204, 121, 167))
-"""Of the structures, in their order."""
+RGB = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167))
+"""Of the structures, in their order: those that the canvas gives them."""
 PSEUDO = {
     "p_w": ("1. As it answers", "FixMatch's pseudo-label: the network's own answer."),
     "p1_w": ("2. Spread over similar pixels", "Each pixel also hears the pixels of this picture that look like it."),
