@@ -60,12 +60,7 @@ def test_the_full_plan_has_every_noise_rate_and_ablation():
 def test_the_shipped_plan_answers_the_main_questions_first_and_stays_small():
     from models.self_cleansing.workers import in_order
 
-    plan = read_plan(METHOD.preset("wide").config)
-    shipped = read_plan(METHOD.preset("").config)
-    assert len(shipped.seeds) == 3
-    for task in shipped.tasks:  # the wider study takes over every run of the smaller one
-        assert set(task.arms()) <= set(plan.task(task.id).arms())
-        assert replace(task, settings={}) == replace(plan.task(task.id), settings={})
+    plan = read_plan(METHOD.preset("").config)
     liver, plain, *real = plan.tasks
     assert not plain.training.flips
     for setting in set(liver.settings) - {NONE}:
