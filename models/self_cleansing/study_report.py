@@ -169,20 +169,24 @@ def recovered(cells: Sequence[Cell]) -> list[dict]:
                 "noisy": values[1],
                 "cleansed": values[2],
             }
-            low, high = (None, None) if share is None else _share_interval(*(cell.per_picture(model) for cell in (clean, noisy, own)))
+            low, high = (None, None) if share is None else _share_interval(clean, noisy, own, model)
             reached = None if share is None else share >= RECOVERED_BAR
             found.append(row | {"lost": lost, "share": share, "low": low, "high": high, "reached": reached})
     return found
 
 
-def _share_interval(clean: np.ndarray, noisy: np.ndarray, own: np.ndarray) -> tuple[float, float]:
-    """95 % of redrawn test pictures (N,) give a share won back between these; a draw in which errors cost nothing counts as far off."""
-    there = np.isfinite(clean) & np.isfinite(noisy) & np.isfinite(own)
-    table = np.stack([clean, noisy, own])[:, there]
-    rows = np.random.default_rng(0).integers(0, table.shape[1], (metrics.RESAMPLES, table.shape[1]))
-    means = table[:, rows].mean(axis=2)
-    lost, won = means[0] - means[1], means[2] - means[1]
-    shares = np.where(lost > 0, won / np.where(lost > 0, lost, 1), 10 * np.sign(won))
+def _share_interval(clean: Cell, noisy: Cell, own: Cell, model: str) -> tuple[float, float]:
+    """95 % of redrawn trainings and test pictures, alike for the three arms, give a share won back between these.
+
+    A draw in which errors cost nothing counts as far off; −10 and 10 stand for everything beyond.
+    """
+    table = np.stack([np.stack([_nanmean(run.scores[model]["dice"], 1) for run in cell.runs]) for cell in (clean, noisy, own)])  # 3 S N
+    table = table[:, :, np.isfinite(table).all(axis=(0, 1))]
+    dice, shares = np.random.default_rng(0), []
+    for _ in range(metrics.RESAMPLES):
+        seeds, rows = dice.integers(0, table.shape[1], table.shape[1]), dice.integers(0, table.shape[2], table.shape[2])
+        true, wrong, cleansed = table[:, seeds][:, :, rows].mean(axis=(1, 2))
+        shares.append((cleansed - wrong) / (true - wrong) if true > wrong else 10 * np.sign(cleansed - wrong))
     return tuple(float(np.clip(v, -10, 10)) for v in np.quantile(shares, (0.025, 0.975)))
 
 
