@@ -249,11 +249,21 @@ def _some(shown: Slice, random: np.random.Generator) -> Phrase:
 
 
 def _none(shown: Slice, random: np.random.Generator, *, plain: bool = False) -> Phrase | None:
-    """A phrase of what is not there; None when everything is."""
+    """A phrase of what is not there; None when everything is.
+
+    Where the slice has lesions, a phrase that fits one of them is turned false in one trait or two: so it has the form of a true phrase, and its length
+    tells nothing about whether it is true.
+    """
     values = {"size": SIZES, "density": DENSITIES, "lobe": LOBES, "part": PARTS}
-    for _ in range(12):
-        names = [str(name) for name in random.permutation(list(values))[: int(random.integers(1, 5))]]
+    for _ in range(24):
+        kind = str(random.choice(["lobe", "part", "size", "density", "several", "several"]))
+        names = [kind] if kind in values else [str(name) for name in random.permutation(list(values))[: int(random.integers(2, 5))]]
         traits = {name: str(random.choice(values[name])) for name in names}
+        if shown.lesions:
+            one = shown.lesions[int(random.integers(len(shown.lesions)))]
+            traits = {name: getattr(one, name) for name in names}
+            for name in random.permutation(names)[: int(random.integers(1, 3))]:
+                traits[str(name)] = next(value for value in values[str(name)] if value != traits[str(name)])
         if not _matching(shown, **traits):
-            return Phrase(_said(traits, random, plural=False, plain=plain), (), "none")
+            return Phrase(_said(traits, random, plural=bool(random.random() < 0.2), plain=plain), (), "none")
     return None

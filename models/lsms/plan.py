@@ -30,7 +30,7 @@ class Arm:
     """What differs from the full network's settings."""
     contrast: float = 0.2
     """Weight λ of the contrast between pixels and sentence."""
-    none: float = 0.4
+    none: float = 0.3
     """Share of training phrases that name what is not there; a quarter of the test phrases do."""
 
     def config(self) -> Config:

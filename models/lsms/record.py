@@ -12,7 +12,7 @@ DEVIATIONS = (
     Deviation("Heads of the word attention", "One; the softmax runs over real words only.", "So the predecessor's code has it.", "verified"),
     Deviation("Where a pixel lies", "Two input channels tell row and column; without them is an ablation.", "Convolutions cannot know left from right; the predecessor relies on the padding of its borders.", "inferred"),
     Deviation("Left and right", "The patient's, on a picture seen from the feet: the patient's right is the picture's left.", "So radiologists speak; the paper does not say.", "inferred"),
-    Deviation("A phrase that names nothing", "Taught with empty outlines, two phrases of five; “no matching lesion” where no probability reaches one half.", "The paper's handling was not read.", "inferred"),
+    Deviation("A phrase that names nothing", "Taught with empty outlines, three phrases of ten, each a true phrase turned false in a trait or two; “no matching lesion” where no probability reaches one half.", "The paper's handling was not read.", "inferred"),
     Deviation("Contrast of pixels and words", "Each pixel with its own sentence, λ = 0.2, temperature 0.1; off is an ablation.", "Version 3 names such a loss; its form was not read.", "inferred"),
     Deviation("Loss of the outline", "Cross-entropy with 0.9 and 1.1, and soft Dice.", "The weights are the predecessor's; Dice helps small lesions.", "inferred"),
     Deviation("Augmentation", "A slice is mirrored only together with its side words.", "A mirrored picture makes “left” wrong.", "derived"),
