@@ -37,6 +37,8 @@ class Config:
     fsd_layers: int = 1
     fsd_heads: int = 4
     drop_path: float = 0.0
+    layer_scale: float = 0.3
+    """Of every block at the start."""
 
     def __post_init__(self) -> None:
         if not len(self.widths) == len(self.depths) == len(self.mlp) or not self.widths:
@@ -76,4 +78,5 @@ def paper() -> Config:
         fsd_heads=8,
         coords=False,
         drop_path=0.2,
+        layer_scale=1e-2,
     )

@@ -14,9 +14,6 @@ from torch import Tensor, nn
 
 from models.lsms.config import Config
 
-_SMALL = 1e-2
-"""Layer scale at the start."""
-
 
 @dataclass
 class Trace:
@@ -136,7 +133,7 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(
             nn.Conv2d(channels, wide, 1), nn.Conv2d(wide, wide, 3, padding=1, groups=wide), nn.GELU(), nn.Conv2d(wide, channels, 1)
         )
-        self.scale1, self.scale2 = nn.Parameter(torch.full((channels, 1, 1), _SMALL)), nn.Parameter(torch.full((channels, 1, 1), _SMALL))
+        self.scale1, self.scale2 = (nn.Parameter(torch.full((channels, 1, 1), config.layer_scale)) for _ in range(2))
         self.drop = drop
 
     def forward(self, x: Tensor, words: Tensor, mask: Tensor, trace: Trace | None = None) -> Tensor:
