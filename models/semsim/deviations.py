@@ -134,7 +134,7 @@ DEVIATIONS = (
     ),
     Deviation(
         "Size and length",
-        "What ships is small and trained briefly: 64 pixels, widths 8 to 64, features of 16 channels at 16×16, batches of 4 and 4, 400 steps (skin lesions 150) "
+        "What ships is small and trained briefly: 64 pixels, widths 8 to 64, features of 16 channels at 16×16, batches of 4 and 4, 1,200 steps (skin lesions 400) "
         "instead of 300 epochs. The paper's size is one call away, and the gpu preset trains longer.",
         "A processor should answer and train. A feature then covers a far larger part of the heart than in the paper, whose pictures have 224 pixels.",
         "inferred",

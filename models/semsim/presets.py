@@ -13,18 +13,18 @@ PRESETS = (
     Preset(
         "embedded",
         "What ships: heart-slice phantoms with 2, 4 and 8 labelled of 164, the printed equations at 2, and real skin lesions (ISIC 2018, 64 pixels) with 3 and 10 "
-        "per cent of the labels; 3 seeds. Cut for a processor, where it takes about an hour: batches of 4 and 4, 400 steps (lesions 150), a narrow fusion module. "
+        "per cent of the labels; 3 seeds. Cut for a processor, where it takes about an hour: batches of 4 and 4, 1,200 steps (lesions 400), a narrow fusion module. "
         "A stopped study goes on where it was.",
         {
             "tasks": {
                 "cardiac": {
                     "ablations": [LITERAL],
-                    "training": {"steps": 400, **_FEW},
+                    "training": {"steps": 1200, **_FEW},
                     "network": _SMALL,
                 },
                 "isic": {
                     "side": 64,
-                    "training": {"steps": 150, **_FEW},
+                    "training": {"steps": 400, **_FEW},
                     "network": {"widths": [8, 16, 32, 64], **_SMALL},
                 },
             },
