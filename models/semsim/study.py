@@ -12,7 +12,6 @@ Nothing is chosen on test pictures.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -26,7 +25,7 @@ from scipy.ndimage import binary_erosion, distance_transform_edt
 from torch import Tensor
 
 from models.semsim import study_data
-from models.semsim.plan import ARMS, Plan, RunId, Task, read_plan
+from models.semsim.plan import ARMS, Plan, RunId, Task
 from models.semsim.study_data import Cases, Material, labelled_rows
 from models.semsim.training import Log, Told, answers, build, fit
 from models.shared.checkpoints import parse, write_atomically
@@ -195,30 +194,3 @@ def progress(done: int, total: int, text: str, part: float = 0.0) -> dict:
         "text": text,
         "message": text,
     }
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """One of several processes that share a study: does every `--of`-th run of the plan, beginning with number `--part`."""
-    from models.semsim.record import METHOD
-
-    parser = argparse.ArgumentParser(prog="python -m models.semsim.study", description=main.__doc__)
-    parser.add_argument("--preset", default="")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--part", type=int, default=0)
-    parser.add_argument("--of", type=int, default=1)
-    parser.add_argument("--task", default="", help="this task's runs alone")
-    parser.add_argument("--folder", type=Path, help="default: where the recipe looks")
-    chosen = parser.parse_args(arguments)
-    plan = read_plan(METHOD.preset(chosen.preset).config, chosen.seed)
-    folder = chosen.folder or work_folder(plan)
-    folder.mkdir(parents=True, exist_ok=True)
-    runs = [run for run in plan.runs if chosen.task in ("", run.task)]
-    for run in runs[chosen.part :: chosen.of]:
-        if not file_of(run, folder).exists():
-            found = run_one(plan, run, folder, chosen.device)
-            print(f"{run.name}: Dice {np.nanmean(found.dice):.3f}, {found.seconds:.0f} s", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,7 @@ import torch
 from models.semsim import recipe, study, study_report
 from models.semsim.plan import ARMS, FIXMATCH, MAIN, OWN, SUPERVISED, TASKS, PlanRefused, RunId, read_plan
 from models.semsim.record import METHOD
-from models.semsim.study import Found, file_of, found_of, pending, run_one
+from models.semsim.study import Found, pending, run_one
 from models.semsim.study_data import labelled_rows, material, phantom_cases
 from models.semsim.training import LOGGED, build, fit
 from models.semsim.weights import parameters_of
@@ -201,19 +201,6 @@ def test_a_tiny_study_from_pictures_to_card_and_back(tmp_path, monkeypatch):
     assert predictor.labelled == 2
     monkeypatch.setattr(study, "follow", lambda *_: pytest.fail("a finished run was done again"))
     assert list(recipe.train(config))[-1]["card"].metrics == card.metrics
-
-
-def test_processes_share_a_study_by_parts(tmp_path, monkeypatch, capsys):
-    config = {"tasks": {"cardiac": TINY | {"labelled": [1], "ablations": []}}, "seeds": 1}
-    monkeypatch.setattr(type(METHOD), "preset", lambda *_: replace(METHOD.presets[0], config=config))
-    study.main(["--folder", str(tmp_path), "--part", "1", "--of", "2"])
-    plan = read_plan(config)
-    assert pending(plan, tmp_path) == [run for n, run in enumerate(plan.runs) if n % 2 == 0]
-    assert "Dice" in capsys.readouterr().out
-    study.main(["--folder", str(tmp_path)])
-    assert pending(plan, tmp_path) == []
-    assert all(file_of(run, tmp_path).with_suffix(".safetensors").exists() for run in plan.runs)
-    assert found_of(plan.runs[0], tmp_path).labelled == 1
 
 
 def test_the_literal_equations_keep_nothing_across_images():
