@@ -122,20 +122,29 @@ class PromptInteraction(nn.Module):
         self.head = nn.Linear(2 * clip.embed_dim, config.classes)
 
     # ------------------------------------------------------------------ the frozen part
-    @torch.no_grad()
     def begin(self, x: Tensor, tokens: Tensor) -> Inputs:
         """Pictures (B, 3, S, S) and token numbers (B, T) up to the first rung."""
-        first_v, first_t = self.pairs[0]
+        text, end = self.begin_text(tokens)
+        return Inputs(self.begin_image(x), text, end)
+
+    @torch.no_grad()
+    def begin_image(self, x: Tensor) -> Tensor:
+        """Pictures (B, 3, S, S) up to the first rung's vision layer: (B, n_v, d_v)."""
         image = embed(self.clip._visual, x)
-        for block in self.clip._visual.transformer.resblocks[:first_v]:
+        for block in self.clip._visual.transformer.resblocks[: self.pairs[0][0]]:
             image, _ = step(block, image)
+        return image
+
+    @torch.no_grad()
+    def begin_text(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Token numbers (B, T) up to the first rung's text layer: (B, T', d_t), cut at the longest note, and where each ends (B,)."""
         embedded, end = self.clip.token_embeddings(tokens)
         text = embedded[:, : int(end.max()) + 1]
         text = text + self.clip._text.positions[: text.shape[1]].to(text.dtype)
         mask = self.mask(text, end, 0)
-        for block in self.clip._text.transformer.resblocks[:first_t]:
+        for block in self.clip._text.transformer.resblocks[: self.pairs[0][1]]:
             text, _ = step(block, text, mask)
-        return Inputs(image, text, end)
+        return text, end
 
     @staticmethod
     def mask(text: Tensor, end: Tensor, prompts: int) -> Tensor:
