@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from models.epic import workers as epic
 from models.hsvlt import workers as hsvlt
 from models.lsms import workers as lsms
+from models.mitp import workers as mitp
 from models.resformer_mtl import workers as resformer
 from models.self_cleansing import workers as self_cleansing
 from models.semsim import workers as semsim
@@ -25,7 +27,7 @@ def test_every_run_is_done_once_and_finished_ones_are_left_alone(capsys):
     assert "worker 1: 5 done" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("room", [lsms, hsvlt, resformer, semsim, self_cleansing], ids=lambda room: room.METHOD.id)
+@pytest.mark.parametrize("room", [lsms, hsvlt, resformer, semsim, self_cleansing, epic, mitp], ids=lambda room: room.METHOD.id)
 def test_the_rooms_open_their_studies(room, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     study = room.opened(room.METHOD.preset("quick").config, 0, "cpu")
