@@ -33,7 +33,7 @@ def room(page: Page) -> Page:
 
 
 def changed(page: Page, id: str, old: str) -> None:
-    page.wait_for_function("([id, old]) => document.querySelector(id).innerText !== old", arg=[id, old], timeout=SLOW_MS)
+    page.wait_for_function("([id, old]) => document.querySelector(id)?.innerText !== old", arg=[id, old], timeout=SLOW_MS)
 
 
 def test_two_phrases_outline_two_lesions_and_a_phrase_of_nothing_outlines_none(open_page) -> None:
@@ -65,7 +65,7 @@ def test_a_word_is_turned_round_by_keyboard_and_asked_that_way(open_page) -> Non
 
 def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open_page) -> None:
     page = room(open_page())
-    start = page.inner_text("#lsms_measures")
+    start = page.inner_text("#lsms_measures table")
     page.locator("#lsms_canvas button", has_text="New segment").click()
     page.evaluate(f"() => document.querySelector('{CANVAS}').scrollIntoView({{block: 'center'}})")
     box = page.locator(CANVAS).bounding_box()
@@ -73,7 +73,7 @@ def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.55, box["y"] + box["height"] * 0.08, steps=6)
     page.mouse.up()
-    changed(page, "#lsms_measures", start)
+    changed(page, "#lsms_measures table", start)
     page.click("#lsms_files_make")
     page.wait_for_selector("#lsms_file_dicom", timeout=SLOW_MS)
     with page.expect_download() as taken:
@@ -82,7 +82,7 @@ def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open
     assert seg.SOPClassUID.name == "Segmentation Storage"
     assert seg.pixel_array.reshape(-1, 256, 256).any(axis=0)[:50, 100:156].any()  # what was brushed is in it
     page.locator("#lsms_canvas button", has_text="Undo").first.click()
-    page.wait_for_function("(old) => document.querySelector('#lsms_measures').innerText === old", arg=start, timeout=SLOW_MS)
+    page.wait_for_function("(old) => document.querySelector('#lsms_measures table')?.innerText === old", arg=start, timeout=SLOW_MS)
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])

@@ -83,7 +83,7 @@ def test_the_printed_temperature_empties_the_mask_and_a_warning_says_why(open_pa
 
 def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open_page) -> None:
     page = room(open_page())
-    start = page.inner_text("#semsim_measures")
+    start = page.inner_text("#semsim_measures table")
     page.locator("#semsim_canvas button", has_text="New segment").click()
     page.evaluate(f"() => document.querySelector('{CANVAS}').scrollIntoView({{block: 'center'}})")
     box = page.locator(CANVAS).bounding_box()
@@ -91,7 +91,7 @@ def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.06, steps=8)
     page.mouse.up()
-    changed(page, "#semsim_measures", start)
+    changed(page, "#semsim_measures table", start)
     page.click("#semsim_files_make")
     page.wait_for_selector("#semsim_file_dicom", timeout=SLOW_MS)
     with page.expect_download() as taken:
@@ -101,7 +101,7 @@ def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open
     frames = seg.pixel_array.reshape(-1, 256, 256)
     assert np.logical_or.reduce(frames.astype(bool))[:30, 90:170].any()  # what was brushed is in it
     page.locator("#semsim_canvas button", has_text="Undo").first.click()
-    page.wait_for_function("(old) => document.querySelector('#semsim_measures').innerText === old", arg=start, timeout=SLOW_MS)
+    page.wait_for_function("(old) => document.querySelector('#semsim_measures table')?.innerText === old", arg=start, timeout=SLOW_MS)
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
