@@ -42,7 +42,7 @@ def go(page: Page, drawer: str) -> None:
 
 
 def changed(page: Page, place: str, old: str) -> None:
-    page.wait_for_function("([place, old]) => document.querySelector(place).innerText !== old", arg=[place, old], timeout=SLOW_MS)
+    page.wait_for_function("([place, old]) => document.querySelector(place)?.innerText !== old", arg=[place, old], timeout=SLOW_MS)
 
 
 def slide(page: Page, slider: str, value: str) -> None:
