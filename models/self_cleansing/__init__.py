@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from models.self_cleansing.record import METHOD
+
 if TYPE_CHECKING:
     from models.self_cleansing.cleansing import Cleanser
     from models.self_cleansing.network import UNet
 
-__all__ = ["Cleanser", "UNet"]
+__all__ = ["METHOD", "Cleanser", "UNet"]
 
 
 def __getattr__(name: str) -> Any:
