@@ -69,7 +69,7 @@ def run_one(plan: Plan, run: RunId, device: str = "cpu") -> Iterator[tuple[int, 
     yield from fit(net, train, vectors, task, arm, seed=run.seed, device=device)
     seconds = time.perf_counter() - started
     packed = pack(net.state_dict())
-    net.to("cpu")
+    net.to("cpu", memory_format=torch.contiguous_format)  # as a loaded network is, so that its numbers are the same to the bit
     lay_in(net, packed)
     scores = answers(net, test.x, vectors).numpy()
     looked = pointing(net, test, vectors) if test.masks is not None else np.full(scores.shape, np.nan)

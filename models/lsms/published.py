@@ -67,7 +67,7 @@ def _trained(text, plan: Plan, device: str):
     for step, loss in fit(Speaking(net, text), train, plan, contrast=ARMS[OWN].contrast, seed=plan.seeds[0], device=device):
         print(f"step {step} of {plan.steps}, loss {loss:.3f}", file=sys.stderr)
     packed = pack(net.state_dict())
-    net.to("cpu")
+    net.to("cpu", memory_format=torch.contiguous_format)
     lay_in(net, packed)
     test = study.tests_of(plan.tests, plan.test_phrases, plan.side)
     found = study.Found(study.counted(answers(Speaking(net, text), test), test), time.perf_counter() - started, hardware(device))

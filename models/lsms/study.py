@@ -131,7 +131,7 @@ def run_one(plan: Plan, run: tuple[str, int], folder: Path, device: str = "cpu")
     yield from fit(net, train, plan, contrast=arm.contrast, seed=seed, device=device)
     seconds = time.perf_counter() - started
     packed = pack(net.state_dict())
-    net.to("cpu")
+    net.to("cpu", memory_format=torch.contiguous_format)  # as a loaded network is, so that its numbers are the same to the bit
     lay_in(net, packed)
     arrays = measure(net, tests_of(plan.tests, plan.test_phrases, plan.side))
     if seed == plan.seeds[0]:

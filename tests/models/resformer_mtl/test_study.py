@@ -229,23 +229,6 @@ def test_a_tiny_study_from_pictures_to_card_and_back(tmp_path, monkeypatch):
     assert list(recipe.train(config))[-1]["card"].metrics == card.metrics
 
 
-def test_workers_share_the_runs_between_them(tmp_path, monkeypatch):
-    """Two workers, the second started late: every run is there once, and none was made twice."""
-    from models.resformer_mtl import study as of_study
-    from models.resformer_mtl import workers
-    from models.resformer_mtl.plan import read_plan
-
-    small = {"tasks": {"oct": {"arms": ["full", "unet"], "side": 64, "pool": 8, "tests": 10, "training": {"steps": 2}}}, "seeds": 2}
-    plan, made = read_plan(small), []
-    monkeypatch.setattr(workers, "work_folder", lambda _plan: tmp_path)
-    work = of_study.Study.work
-    monkeypatch.setattr(of_study.Study, "work", lambda self, run: made.append(run) or work(self, run))
-    for number in (0, 1):
-        assert workers._be_one(plan, number, 2, "cpu") == 0
-    assert sorted(run.name for run in made) == sorted(run.name for run in of_study.Study(plan, tmp_path).runs())
-    assert of_study.Study(plan, tmp_path).pending() == []
-
-
 def test_without_distances_the_rest_is_the_same():
     import numpy as np
     import torch
