@@ -20,6 +20,8 @@ from models.shared.data.phantom_dicom import phantom_dicom
 
 SIDE = 256
 NUMBERS = (3, 5, 8)
+PLAIN = 11
+"""The test slice that is written as a PNG."""
 ZIP = "liver_slices_noisy_masks.zip"
 _ZIP_START = 900_000
 """Of pictures that no study and no live training has."""
@@ -63,6 +65,8 @@ def masked_zip() -> bytes:
 def main(folder: str) -> int:
     """Write all of them."""
     place = Path(folder)
+    picture = (sample(PLAIN, SIDE, "test").image * 255).round().astype(np.uint8)
+    Image.fromarray(picture).save(place / f"liver_slice_{PLAIN}.png", optimize=True)
     for number in NUMBERS:
         (place / f"liver_slice_{number}.dcm").write_bytes(slice_dicom(number))
     (place / ZIP).write_bytes(masked_zip())

@@ -97,6 +97,7 @@ def test_errors_are_planted_and_painted_and_a_training_looks_for_them(open_page)
 def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open_page) -> None:
     page = room(open_page())
     page.locator("#self_cleansing_halves").get_by_role("tab", name="Outline a scan").click()
+    page.locator("#self_cleansing_input_examples button", has_text="DICOM").first.click()
     # the network's own outline has to stand first: its answer is a step of the history, too
     page.wait_for_function("() => /mm²/.test(document.querySelector('#self_cleansing_measures')?.innerText)", timeout=SLOW_MS)
     start = page.inner_text(TABLE)

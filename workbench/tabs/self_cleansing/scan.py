@@ -14,15 +14,18 @@ from workbench.working_scan import Scan, resized_mask
 
 NUMBERS = (3, 5, 8)
 """Numbers of the test slices that ship as DICOM files, `assets/examples/liver_slice_<n>.dcm`; see `models.self_cleansing.examples`."""
+PLAIN = 11
+"""Of the test slice that ships as a PNG. It comes first, as a page that opens with a DICOM file would load pydicom while it is built."""
 SLICE, BUSI, PHANTOM = "the made-up slice's own outline", "the outline that comes with BUSI", "the phantom's own outline"
-_SLICE_NAME = re.compile(r"asset:liver_slice_(\d+)\.dcm")
+_SLICE_NAME = re.compile(r"asset:liver_slice_(\d+)\.(?:dcm|png)")
 
 
 def examples() -> list[Example]:
     """Made-up liver slices with DICOM headers, breast ultrasound of the data folder where the host has it, breast-ultrasound-like phantoms."""
+    plain = from_assets([f"liver_slice_{PLAIN}.png"], "Liver-like slice, made up")
     made = from_assets([f"liver_slice_{number}.dcm" for number in NUMBERS], "Liver-like slice, made up (DICOM)")
     real = from_data("busi-subset/images", ["benign_003.png", "malignant_001.png"], "Breast ultrasound, real")
-    return [*made, *real, phantom("breast_ultrasound", 4)]
+    return [*plain, *made, *real, phantom("breast_ultrasound", 4)]
 
 
 def task_of(shown: Shown, tasks: Collection[str]) -> str:
