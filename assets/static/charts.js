@@ -69,7 +69,8 @@
   chart("gauges", (root, data) => {
     if (!data.items || !data.items.length) { root.replaceChildren(...heading(data), nothing(data)); return; }
     root.replaceChildren(...heading(data), ...data.items.map((item) => {
-      const lo = item.low ?? 0, hi = item.high ?? 1, words = item.text || format(item.unit ?? "")(item.value), fill = dyed(el("i", {}), item.colour ?? 0); from = Math.min(hi, Math.max(lo, 0)), to = Math.min(hi, Math.max(lo, item.value)); fill.style.width = span(lo + Math.abs(to - from), lo, hi);
+      const lo = item.low ?? 0, hi = item.high ?? 1, words = item.text || format(item.unit ?? "")(item.value), fill = dyed(el("i", {}), item.colour ?? 0), from = Math.min(hi, Math.max(lo, 0)), to = Math.min(hi, Math.max(lo, item.value));
+      fill.style.width = span(lo + Math.abs(to - from), lo, hi);
       if (lo < 0) fill.style.marginLeft = span(Math.min(from, to), lo, hi); // a signed value grows from nought
       const marks = (item.marks || []).map((m) => { const e = el("em", { title: `${m.label}: ${L.num(m.value)}` }, el("small", {}, m.label)); e.style.left = span(m.value, lo, hi); return e; });
       const over = item.value > hi ? " (beyond the scale)" : "";

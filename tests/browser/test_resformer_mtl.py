@@ -13,6 +13,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import choose_room
 
 CANVAS = "#resformer_mtl_canvas canvas"
+TABLE = "#resformer_mtl_measures table"
+"""Without the progress that stands beside it while an answer is worked out."""
 SLOW_MS = 120_000
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 DRAWERS = {
@@ -44,7 +46,7 @@ def until(page: Page, condition: str) -> None:
 def oct_phantom(page: Page) -> None:
     """The first OCT-like phantom with its outline."""
     page.locator("#resformer_mtl_input_examples button", has_text="OCT").first.click()
-    page.wait_for_function("() => /mm/.test(document.querySelector('#resformer_mtl_measures').innerText)", timeout=SLOW_MS)
+    page.wait_for_function("() => /mm/.test(document.querySelector('#resformer_mtl_measures table')?.innerText)", timeout=SLOW_MS)
 
 
 def chosen(page: Page, dropdown: str, words: str) -> None:
@@ -68,7 +70,7 @@ def test_a_scan_is_outlined_measured_and_named_and_a_part_can_be_taken_out(open_
 def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open_page) -> None:
     page = room(open_page())
     oct_phantom(page)
-    start = page.inner_text("#resformer_mtl_measures")
+    start = page.inner_text(TABLE)
     page.locator("#resformer_mtl_canvas button", has_text="New segment").click()
     page.evaluate(f"() => document.querySelector('{CANVAS}').scrollIntoView({{block: 'center'}})")
     box = page.locator(CANVAS).bounding_box()
@@ -76,7 +78,7 @@ def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.1, steps=8)
     page.mouse.up()
-    page.wait_for_function("(old) => document.querySelector('#resformer_mtl_measures').innerText !== old", arg=start, timeout=SLOW_MS)
+    page.wait_for_function("(old) => document.querySelector('#resformer_mtl_measures table')?.innerText !== old", arg=start, timeout=SLOW_MS)
     page.click("#resformer_mtl_files_make")
     page.wait_for_selector("#resformer_mtl_file_dicom", timeout=SLOW_MS)
     with page.expect_download() as taken:
@@ -87,7 +89,7 @@ def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open
     frames = seg.pixel_array.reshape(-1, 256, 256)
     assert np.logical_or.reduce(frames.astype(bool))[:60, 90:170].any()  # what was brushed is in it
     page.locator("#resformer_mtl_canvas button", has_text="Undo").first.click()
-    page.wait_for_function("(old) => document.querySelector('#resformer_mtl_measures').innerText === old", arg=start, timeout=SLOW_MS)
+    page.wait_for_function("(old) => document.querySelector('#resformer_mtl_measures table')?.innerText === old", arg=start, timeout=SLOW_MS)
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
