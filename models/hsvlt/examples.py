@@ -1,4 +1,4 @@
-"""Draws the examples that ship: made-up chest pictures with findings, as DICOM files.
+"""Draws the examples that ship: made-up chest pictures with findings, one as a PNG and the others as DICOM files.
 
 python -m models.hsvlt.examples assets/examples
 """
@@ -11,9 +11,12 @@ from pathlib import Path
 from models.hsvlt import findings
 from models.shared.data import phantoms
 from models.shared.data.phantom_dicom import phantom_dicom
+from models.shared.data.pictures import encode_png
 
 SIDE, FIELD_MM = 256, 360.0
 NUMBERS = (4, 26, 23, 0)
+PLAIN = 3
+"""The test picture that is written as a PNG."""
 
 
 def picture_of(number: int, side: int = SIDE) -> findings.Picture:
@@ -32,6 +35,7 @@ def chest_dicom(number: int) -> bytes:
 
 def main(folder: str) -> int:
     """Write all of them."""
+    (Path(folder) / f"chest_findings_{PLAIN}.png").write_bytes(encode_png(picture_of(PLAIN).image))
     for number in NUMBERS:
         (Path(folder) / f"chest_findings_{number}.dcm").write_bytes(chest_dicom(number))
     return 0

@@ -1,4 +1,4 @@
-"""Draws the examples that ship: made-up abdominal CT slices as DICOM files with their pixel spacing.
+"""Draws the examples that ship: made-up abdominal CT slices, one as a PNG and the others as DICOM files with their pixel spacing.
 
 python -m models.lsms.examples assets/examples
 """
@@ -11,9 +11,12 @@ from pathlib import Path
 from models.lsms import abdomen
 from models.shared.data import phantoms
 from models.shared.data.phantom_dicom import phantom_dicom
+from models.shared.data.pictures import encode_png
 
 SIDE = 256
 NUMBERS = (8, 1, 10, 9)
+PLAIN = 18
+"""The test slice that is written as a PNG."""
 
 
 def slice_of(number: int, side: int = SIDE) -> abdomen.Slice:
@@ -32,6 +35,7 @@ def abdomen_dicom(number: int) -> bytes:
 
 def main(folder: str) -> int:
     """Write all of them."""
+    (Path(folder) / f"abdomen_phantom_{PLAIN}.png").write_bytes(encode_png(slice_of(PLAIN).image))
     for number in NUMBERS:
         (Path(folder) / f"abdomen_phantom_{number}.dcm").write_bytes(abdomen_dicom(number))
     return 0

@@ -17,6 +17,7 @@ from models.self_cleansing.noise import plant
 from models.self_cleansing.plan import Noise
 from models.self_cleansing.slices import FIELD_MM, batch, sample
 from models.shared.data.phantom_dicom import phantom_dicom
+from models.shared.data.pictures import encode_png
 
 SIDE = 256
 NUMBERS = (3, 5, 8)
@@ -65,8 +66,7 @@ def masked_zip() -> bytes:
 def main(folder: str) -> int:
     """Write all of them."""
     place = Path(folder)
-    picture = (sample(PLAIN, SIDE, "test").image * 255).round().astype(np.uint8)
-    Image.fromarray(picture).save(place / f"liver_slice_{PLAIN}.png", optimize=True)
+    (place / f"liver_slice_{PLAIN}.png").write_bytes(encode_png(sample(PLAIN, SIDE, "test").image))
     for number in NUMBERS:
         (place / f"liver_slice_{number}.dcm").write_bytes(slice_dicom(number))
     (place / ZIP).write_bytes(masked_zip())

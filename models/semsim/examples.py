@@ -1,4 +1,4 @@
-"""Draws the examples that ship: heart-slice phantoms of the test part as DICOM files with their pixel spacing.
+"""Draws the examples that ship: heart-slice phantoms of the test part, one as a PNG and the others as DICOM files with their pixel spacing.
 
 python -m models.semsim.examples assets/examples
 """
@@ -12,9 +12,12 @@ from models.semsim import cardiac
 from models.semsim.plan import TASKS
 from models.shared.data import phantoms
 from models.shared.data.phantom_dicom import phantom_dicom
+from models.shared.data.pictures import encode_png
 
 SIDE = 256
 NUMBERS = (1, 4, 7)
+PLAIN = 2
+"""The test phantom that is written as a PNG."""
 
 
 def heart(number: int) -> cardiac.Slice:
@@ -38,6 +41,7 @@ def heart_dicom(number: int) -> bytes:
 
 def main(folder: str) -> int:
     """Write all of them."""
+    (Path(folder) / f"heart_phantom_{PLAIN}.png").write_bytes(encode_png(heart(PLAIN).image / 255))
     for number in NUMBERS:
         (Path(folder) / f"heart_phantom_{number}.dcm").write_bytes(heart_dicom(number))
     return 0

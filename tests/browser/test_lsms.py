@@ -28,7 +28,7 @@ DRAWERS = {
 def room(page: Page) -> Page:
     choose_room(page, "LSMS")
     page.wait_for_function("() => /Outlined/.test(document.querySelector('#lsms_verdict')?.innerText)", timeout=SLOW_MS)
-    page.wait_for_function("() => /mm²/.test(document.querySelector('#lsms_measures').innerText)", timeout=SLOW_MS)
+    page.wait_for_function("() => /Dice/.test(document.querySelector('#lsms_measures table')?.innerText)", timeout=SLOW_MS)
     return page
 
 
@@ -65,6 +65,8 @@ def test_a_word_is_turned_round_by_keyboard_and_asked_that_way(open_page) -> Non
 
 def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open_page) -> None:
     page = room(open_page())
+    page.locator("#lsms_input_examples button", has_text="DICOM").first.click()
+    page.wait_for_function("() => /mm²/.test(document.querySelector('#lsms_measures table')?.innerText)", timeout=SLOW_MS)
     start = page.inner_text("#lsms_measures table")
     page.locator("#lsms_canvas button", has_text="New segment").click()
     page.evaluate(f"() => document.querySelector('{CANVAS}').scrollIntoView({{block: 'center'}})")

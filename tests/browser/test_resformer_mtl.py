@@ -78,7 +78,9 @@ def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.1, steps=8)
     page.mouse.up()
-    page.wait_for_function("(old) => document.querySelector('#resformer_mtl_measures table')?.innerText !== old", arg=start, timeout=SLOW_MS)
+    page.wait_for_function(
+        "(old) => document.querySelector('#resformer_mtl_measures table')?.innerText !== old", arg=start, timeout=SLOW_MS
+    )
     page.click("#resformer_mtl_files_make")
     page.wait_for_selector("#resformer_mtl_file_dicom", timeout=SLOW_MS)
     with page.expect_download() as taken:
@@ -89,7 +91,9 @@ def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open
     frames = seg.pixel_array.reshape(-1, 256, 256)
     assert np.logical_or.reduce(frames.astype(bool))[:60, 90:170].any()  # what was brushed is in it
     page.locator("#resformer_mtl_canvas button", has_text="Undo").first.click()
-    page.wait_for_function("(old) => document.querySelector('#resformer_mtl_measures table')?.innerText === old", arg=start, timeout=SLOW_MS)
+    page.wait_for_function(
+        "(old) => document.querySelector('#resformer_mtl_measures table')?.innerText === old", arg=start, timeout=SLOW_MS
+    )
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])

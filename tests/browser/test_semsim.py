@@ -31,7 +31,7 @@ DRAWERS = {
 def room(page: Page) -> Page:
     choose_room(page, "SemSim")
     page.wait_for_selector("#semsim_pseudo figure", timeout=SLOW_MS)
-    page.wait_for_function("() => /mm/.test(document.querySelector('#semsim_measures').innerText)", timeout=SLOW_MS)
+    page.wait_for_function("() => /Dice/.test(document.querySelector('#semsim_measures table')?.innerText)", timeout=SLOW_MS)
     page.wait_for_selector("#semsim_scatter svg", timeout=SLOW_MS)  # the last of what the opening draws
     return page
 
@@ -83,6 +83,8 @@ def test_the_printed_temperature_empties_the_mask_and_a_warning_says_why(open_pa
 
 def test_the_outline_is_mended_by_brush_undone_and_taken_along_as_dicom_seg(open_page) -> None:
     page = room(open_page())
+    page.locator("#semsim_input_examples button", has_text="DICOM").first.click()
+    page.wait_for_function("() => /mm/.test(document.querySelector('#semsim_measures table')?.innerText)", timeout=SLOW_MS)
     start = page.inner_text("#semsim_measures table")
     page.locator("#semsim_canvas button", has_text="New segment").click()
     page.evaluate(f"() => document.querySelector('{CANVAS}').scrollIntoView({{block: 'center'}})")

@@ -20,6 +20,13 @@ _FAULTS = (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, s
 """What Pillow raises on broken files, depending on where they are broken."""
 
 
+def encode_png(pixels: np.ndarray) -> bytes:
+    """A drawn picture as an 8-bit PNG; pixels float (H, W) or (H, W, 3) in 0…1."""
+    stream = io.BytesIO()
+    Image.fromarray(np.rint(np.asarray(pixels) * 255).astype(np.uint8)).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
 def decode(
     name: str,
     data: bytes,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NUMBERS = (8, 1, 10, 9)
 """Of the test slices that ship as DICOM files, `assets/examples/abdomen_phantom_<n>.dcm`; the last has no lesion."""
+PLAIN = 18
+"""Of the test slice that ships as a PNG. It comes first, as a page that opens with a DICOM file would load pydicom while it is built."""
 TRUTH = "what the phrase means on this phantom"
 ANYWHERE = (
     "all lesions",
@@ -27,14 +29,15 @@ ANYWHERE = (
     "the lesions in the left lobe",
     "the uppermost lesion",
 )
-_NAME = re.compile(r"asset:abdomen_phantom_(\d+)\.dcm")
+_NAME = re.compile(r"asset:abdomen_phantom_(\d+)\.(?:dcm|png)")
 
 
 def examples() -> list[Example]:
-    """Made-up liver slices with DICOM headers, and real CT slices of the data folder where the host has them."""
+    """Made-up liver slices, all but the first with DICOM headers, and real CT slices of the data folder where the host has them."""
+    plain = from_assets([f"abdomen_phantom_{PLAIN}.png"], "Liver-CT-like phantom")
     made = from_assets([f"abdomen_phantom_{number}.dcm" for number in NUMBERS], "Liver-CT-like phantom (DICOM)")
     real = from_data("ct-multiorgan-slices/images", ["amos_0004_75.png", "amos_0006_90.png"], "Abdominal CT, real")
-    return [*made, *real]
+    return [*plain, *made, *real]
 
 
 def suggestions(shown: Shown) -> list[str]:

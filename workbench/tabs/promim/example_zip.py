@@ -5,14 +5,11 @@ python -m workbench.tabs.promim.example_zip
 
 from __future__ import annotations
 
-import io
 import zipfile
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from models.shared.data import phantoms
+from models.shared.data.pictures import encode_png
 from workbench.tabs.promim.own_zip import EXAMPLE
 
 FAMILY, EACH, SIDE_PX = "brain_mr", 12, 128
@@ -27,13 +24,7 @@ def write(path: Path) -> None:
         for place, (label, folder) in enumerate(FOLDERS.items()):
             for number, seed in enumerate(phantoms.split_seeds("validation", EACH, place * EACH)):
                 made = phantoms.sample(FAMILY, seed, size=SIDE_PX, label=label)
-                archive.writestr(zipfile.ZipInfo(f"{folder}/{number:02d}.png", _DAY_ONE), _png(made.image))
-
-
-def _png(image: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(np.rint(image * 255).astype(np.uint8)).save(stream, "PNG", optimize=True)
-    return stream.getvalue()
+                archive.writestr(zipfile.ZipInfo(f"{folder}/{number:02d}.png", _DAY_ONE), encode_png(made.image))
 
 
 if __name__ == "__main__":

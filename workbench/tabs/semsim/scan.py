@@ -13,14 +13,17 @@ from workbench.working_scan import Scan, resized_mask
 
 HEARTS = (1, 4, 7)
 """Numbers of the heart-slice phantoms among the test phantoms that ship as DICOM files, `assets/examples/heart_phantom_<n>.dcm`."""
+PLAIN = 2
+"""Of the test phantom that ships as a PNG. It comes first, as a page that opens with a DICOM file would load pydicom while it is built."""
 PHANTOM = "the phantom's own outline"
-_NAME = re.compile(r"asset:heart_phantom_(\d+)\.dcm")
+_NAME = re.compile(r"asset:heart_phantom_(\d+)\.(?:dcm|png)")
 
 
 def examples() -> list[Example]:
-    """Heart-slice phantoms with DICOM headers; beside them a phantom of another kind, which the networks have never seen."""
+    """Heart-slice phantoms, all but the first with DICOM headers; beside them a phantom of another kind, which the networks have never seen."""
+    plain = from_assets([f"heart_phantom_{PLAIN}.png"], "Heart-slice phantom")
     made = from_assets([f"heart_phantom_{number}.dcm" for number in HEARTS], "Heart-slice phantom (DICOM)")
-    return [*made, phantom("breast_ultrasound", 4)]
+    return [*plain, *made, phantom("breast_ultrasound", 4)]
 
 
 def is_heart(shown: Shown) -> bool:
