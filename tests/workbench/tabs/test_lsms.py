@@ -13,14 +13,15 @@ import pytest
 
 from models.lsms.record import METHOD
 from workbench.context import Context
+from workbench.parts.events import Late
 from workbench.parts.outline_files import contents
 from workbench.parts.segments import Segment
 from workbench.pictures import Shown
 from workbench.tabs.lsms import results
 from workbench.tabs.lsms.compare import compared
-from workbench.tabs.lsms.desk import Desk, Late
+from workbench.tabs.lsms.desk import Desk
 from workbench.tabs.lsms.evidence import real
-from workbench.tabs.lsms.explore import answered, measured_now, outlined, turned
+from workbench.tabs.lsms.explore import MEASURES, answered, outlined, turned
 from workbench.tabs.lsms.names import arm_choices, labels
 from workbench.tabs.lsms.scan import ANYWHERE, examples, known_slice, suggestions, truth_of
 from workbench.visitors import COOKIE
@@ -141,8 +142,8 @@ def test_what_is_brushed_by_hand_is_what_is_measured_and_written(desk):
     made = scan(desk.context, ANN, Shown(RICH))
     mask = np.zeros(made.pixels.shape[:2], bool)
     mask[10:30, 40:90] = True
-    assert "Dice" in measured_now(desk, ANN, (Shown(RICH), marked(made, [mask]), LARGE, None))
-    assert "Dice" not in measured_now(desk, ANN, (Shown(RICH), marked(made, [mask]), "the purple lesion", None))
+    assert "Dice" in MEASURES.now(desk, ANN, (Shown(RICH), marked(made, [mask]), None, LARGE))
+    assert "Dice" not in MEASURES.now(desk, ANN, (Shown(RICH), marked(made, [mask]), None, "the purple lesion"))
     files = dict(contents(desk.context, ANN, outlined(desk, ANN, (marked(made, [mask]), *values())), "lsms"))
     seg = pydicom.dcmread(io.BytesIO(files["lsms-segmentation.dcm"]))
     assert np.array_equal(seg.pixel_array.reshape(-1, *mask.shape)[0].astype(bool), mask)

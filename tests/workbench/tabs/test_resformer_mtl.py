@@ -16,15 +16,16 @@ from pydicom.data import get_testdata_file
 
 from models.resformer_mtl import METHOD
 from workbench.context import Context
+from workbench.parts.events import Late
 from workbench.parts.outline_files import contents
 from workbench.parts.outline_measures import OWN, fit, measures, read_reference
 from workbench.parts.segments import Segment, decode
 from workbench.pictures import Shown
 from workbench.tabs.resformer_mtl import results
 from workbench.tabs.resformer_mtl.compare import compared
-from workbench.tabs.resformer_mtl.desk import Desk, Late
+from workbench.tabs.resformer_mtl.desk import Desk
 from workbench.tabs.resformer_mtl.evidence import reliability
-from workbench.tabs.resformer_mtl.explore import answered, card_of, measured_now, outlined
+from workbench.tabs.resformer_mtl.explore import MEASURES, answered, card_of, outlined
 from workbench.tabs.resformer_mtl.learn import pull
 from workbench.tabs.resformer_mtl.scan import examples, task_of, truth
 from workbench.tabs.resformer_mtl.train import EXAMPLE, look
@@ -100,7 +101,7 @@ def test_what_is_brushed_by_hand_is_what_is_measured_and_written(desk):
     made = scan(desk.context, ANN, Shown(OCT))
     mask = np.zeros(made.pixels.shape[:2], bool)
     mask[10:30, 40:90] = True
-    table = measured_now(desk, ANN, (Shown(OCT), marked(made, [mask]), None))
+    table = MEASURES.now(desk, ANN, (Shown(OCT), marked(made, [mask]), None))
     assert "Dice" in table
     files = dict(contents(desk.context, ANN, outlined(desk, ANN, (marked(made, [mask]), *values())), "resformer"))
     assert all(files.values())
@@ -116,7 +117,7 @@ def test_marks_of_another_picture_count_for_nothing(desk):
     other = scan(desk.context, ANN, Shown(examples()[-1].id))
     with pytest.raises(Late):
         desk.marks(ANN, Shown(OCT), marked(other, []))
-    assert not isinstance(measured_now(desk, ANN, (Shown(OCT), marked(other, []), None)), str)
+    assert not isinstance(MEASURES.now(desk, ANN, (Shown(OCT), marked(other, []), None)), str)
 
 
 def test_a_reference_of_ones_own_is_held_against_the_outline(desk, tmp_path):
@@ -126,7 +127,7 @@ def test_a_reference_of_ones_own_is_held_against_the_outline(desk, tmp_path):
     Image.fromarray(mask).save(tmp_path / "mask.png")
     kept = read_reference(str(tmp_path / "mask.png"), made)
     assert np.array_equal(decode(kept["runs"], *kept["size"]), mask > 0)
-    table = measured_now(desk, ANN, (Shown(OCT), marked(made, [mask > 0]), kept))
+    table = MEASURES.now(desk, ANN, (Shown(OCT), marked(made, [mask > 0]), kept))
     assert "<b>1.000</b>" in table
     assert OWN in table
     Image.fromarray(np.zeros((100, 256), np.uint8)).save(tmp_path / "narrow.png")

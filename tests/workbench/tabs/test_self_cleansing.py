@@ -15,15 +15,16 @@ from models.self_cleansing.live import STRUCTURES, read_config
 from models.self_cleansing.noise_lab import pack_label, run, unpack_label
 from models.self_cleansing.record import METHOD
 from workbench.context import Context
+from workbench.parts.events import Late
 from workbench.parts.outline_files import contents
 from workbench.parts.segments import Segment
 from workbench.pictures import Shown
 from workbench.tabs.self_cleansing import lab, microscope, names
 from workbench.tabs.self_cleansing.api import read_pixels
 from workbench.tabs.self_cleansing.compare import compared, memorised
-from workbench.tabs.self_cleansing.desk import Desk, Late
+from workbench.tabs.self_cleansing.desk import Desk
 from workbench.tabs.self_cleansing.evidence import bars, paper, real
-from workbench.tabs.self_cleansing.outline import answered, foreign, measured_now, outlined
+from workbench.tabs.self_cleansing.outline import MEASURES, answered, foreign, outlined
 from workbench.tabs.self_cleansing.scan import examples, task_of, truth
 from workbench.tabs.self_cleansing.train import EXAMPLE, look
 from workbench.visitors import COOKIE
@@ -44,7 +45,7 @@ def desk(tmp_path_factory):
     context = Context(Settings(home=home, warm=False), JobManager(home / "workspace", warm=False))
     for example in examples():
         context.pictures.offer(example)
-    yield Desk(context, METHOD, *[None] * 8)
+    yield Desk(context, None, None, None, METHOD, *[None] * 5)
     context.close()
 
 
@@ -135,7 +136,7 @@ def test_a_slice_is_outlined_measured_and_written_as_dicom_seg(desk):
     assert truth(made)[0].any()
     mask = np.zeros(made.size, bool)
     mask[10:30, 40:90] = True
-    table = measured_now(desk, ANN, (Shown(SLICE), marked(made, [mask]), None))
+    table = MEASURES.now(desk, ANN, (Shown(SLICE), marked(made, [mask]), None))
     assert "mm" in table
     assert "One of outline" in table or "Dice" in table
     files = dict(contents(desk.context, ANN, outlined(desk, ANN, (marked(made, [mask]), *values())), "self_cleansing"))

@@ -25,6 +25,7 @@ from models.semsim.weights import level_key, task_facts
 from models.shared.checkpoints import Card, Metric, save
 from models.shared.packing import pack
 from workbench.context import Context
+from workbench.parts.events import Late
 from workbench.parts.outline_files import contents
 from workbench.parts.outline_measures import read_reference
 from workbench.parts.pixel_probe import read_place
@@ -33,7 +34,7 @@ from workbench.pictures import Shown
 from workbench.tabs.semsim import desk as desks
 from workbench.tabs.semsim import inside, results
 from workbench.tabs.semsim.compare import compared
-from workbench.tabs.semsim.desk import Desk, Late
+from workbench.tabs.semsim.desk import Desk
 from workbench.tabs.semsim.learn import bounds
 from workbench.tabs.semsim.names import labels
 from workbench.tabs.semsim.scan import HEARTS, examples, structures, truth
@@ -86,7 +87,7 @@ def context(tmp_path_factory):
 @pytest.fixture
 def desk(context, untrained, monkeypatch):
     monkeypatch.setattr("models.shared.method.assets_dir", lambda: untrained)
-    return Desk(context, *[None] * 5, (None,) * 6, None)
+    return Desk(context, *[None] * 6, (None,) * 6)
 
 
 def asked(id=HEART, arm="semsim", labelled=2):
@@ -187,7 +188,7 @@ def test_what_is_brushed_by_hand_is_what_is_measured_and_written(desk):
     made = scan(desk.context, ANN, Shown(HEART))
     mask = np.zeros(made.pixels.shape[:2], bool)
     mask[10:30, 40:90] = True
-    table = explore.measured_now(desk, ANN, (Shown(HEART), marked(made, [mask]), None))
+    table = explore.MEASURES.now(desk, ANN, (Shown(HEART), marked(made, [mask]), None))
     assert "Dice" in table
     assert "distance between the outlines" in table
     files = dict(contents(desk.context, ANN, explore.outlined(desk, ANN, (marked(made, [mask]), *values())), "semsim"))
@@ -212,7 +213,7 @@ def test_a_reference_of_ones_own_is_held_against_the_outline(desk, tmp_path):
     mask[10:30, 40:90] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
     kept = read_reference(str(tmp_path / "mask.png"), made)
-    assert "<b>1.000</b>" in explore.measured_now(desk, ANN, (Shown(HEART), marked(made, [mask > 0]), kept))
+    assert "<b>1.000</b>" in explore.MEASURES.now(desk, ANN, (Shown(HEART), marked(made, [mask > 0]), kept))
 
 
 def test_another_kind_of_picture_is_called_so(desk):
@@ -304,7 +305,7 @@ def test_the_empty_mask_and_real_pictures_are_told_from_the_card():
 
 @pytest.mark.skipif(not METHOD.card.is_file(), reason="nothing is shipped yet")
 def test_the_shipped_network_outlines_a_heart(context):
-    shipped = Desk(context, *[None] * 5, (None,) * 6, None)
+    shipped = Desk(context, *[None] * 6, (None,) * 6)
     work = shipped.work(ANN, values(labelled=99))
     known = structures(work.scan) > 0
     found = work.result.mask > 0

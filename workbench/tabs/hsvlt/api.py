@@ -5,7 +5,8 @@ from __future__ import annotations
 import gradio as gr
 
 from workbench.context import Context
-from workbench.tabs.hsvlt.desk import predictor_of, spoken
+from workbench.parts.events import spoken
+from workbench.tabs.hsvlt.desk import predictor_of
 from workbench.tabs.hsvlt.scan import examples
 from workbench.working_scan import given_pixels
 

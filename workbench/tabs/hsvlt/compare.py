@@ -14,7 +14,8 @@ from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import Series, bars_data, probability_bars
-from workbench.tabs.hsvlt.desk import EVENT, Desk, desk_of, predictor_of, spoken
+from workbench.parts.events import EVENT, spoken
+from workbench.tabs.hsvlt.desk import DESKS, Desk, predictor_of
 from workbench.tabs.hsvlt.names import SHORT, arm_choices
 from workbench.tabs.hsvlt.scan import truth
 
@@ -24,7 +25,7 @@ PICTURES, FIRST = 300, 20_000
 
 def compare(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
-    desk = desk_of(site)
+    desk = DESKS.of(site)
     gr.Markdown("#### The picture of the Explore drawer through every network", container=False)
     bars = probability_bars(elem_id="hsvlt_compare_bars", asks=True)
     told = html.show("", elem_id="hsvlt_compare_truth")

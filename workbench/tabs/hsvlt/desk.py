@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import gradio as gr
 
 from models.hsvlt.findings import FINDINGS
 from workbench.context import Context
+from workbench.parts.events import PerPage
 from workbench.tabs.hsvlt.names import arm_choices
 from workbench.working_scan import Scan, scan
 
 if TYPE_CHECKING:
     from models.hsvlt.wrapper import Answer, Predictor, Prepared
-
-EVENT = {
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "concurrency_id": "model",
-    "concurrency_limit": 1,
-    "trigger_mode": "always_last",
-}
-QUICK = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-
-
-@contextmanager
-def spoken() -> Iterator[None]:
-    """A refusal with a sentence for people (every one is a ValueError or a missing file) becomes Gradio's error."""
-    try:
-        yield
-    except (ValueError, FileNotFoundError) as refused:
-        raise gr.Error(str(refused), print_exception=False) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,14 +70,4 @@ def predictor_of(context: Context, arm: str) -> Predictor:
     return load_predictor(arm if arm in [id for _, id in arm_choices()] else "full", device=context.find_device())
 
 
-_DESKS: WeakKeyDictionary[gr.Blocks, Desk] = WeakKeyDictionary()
-
-
-def keep(site: gr.Blocks, desk: Desk) -> None:
-    """Remember the desk of a page being built."""
-    _DESKS[site] = desk
-
-
-def desk_of(site: gr.Blocks) -> Desk:
-    """The desk of that page; KeyError before Explore is laid out."""
-    return _DESKS[site]
+DESKS = PerPage[Desk]()

@@ -12,9 +12,10 @@ from models.shared.method import Method
 from workbench import exports
 from workbench.context import Context
 from workbench.parts import charts, html
+from workbench.parts.events import EVENT, QUICK, spoken
 from workbench.parts.image_input import ImageInput, image_input
 from workbench.tabs.hsvlt import api, results
-from workbench.tabs.hsvlt.desk import EVENT, QUICK, Desk, Work, keep, spoken
+from workbench.tabs.hsvlt.desk import DESKS, Desk, Work
 from workbench.tabs.hsvlt.names import WARNING, arm_choices
 from workbench.tabs.hsvlt.scan import examples
 
@@ -87,7 +88,7 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
     _wire_experiments(desk, shows, occlude, grow, another)
     _wire_files(desk)
     api.publish(context)
-    keep(site, desk)
+    DESKS.keep(site, desk)
 
 
 def _wire(desk: Desk, source: ImageInput, shows: Shows, own_threshold: gr.Slider, reset: gr.Button) -> None:

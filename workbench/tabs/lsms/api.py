@@ -5,8 +5,9 @@ from __future__ import annotations
 import gradio as gr
 
 from workbench.context import Context
+from workbench.parts.events import spoken
 from workbench.parts.segments import encode
-from workbench.tabs.lsms.desk import MAX_PHRASE, predictor_of, spoken
+from workbench.tabs.lsms.desk import MAX_PHRASE, predictor_of
 from workbench.tabs.lsms.scan import examples
 from workbench.working_scan import given_pixels
 

@@ -12,17 +12,18 @@ from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import Gauge, gauges, gauges_data
+from workbench.parts.events import EVENT, spoken
 from workbench.parts.look_panels import jpeg_url
 from workbench.parts.outline_measures import amount, measures, reference_of, union
 from workbench.tabs.lsms import results
-from workbench.tabs.lsms.desk import EVENT, Desk, Work, desk_of, spoken
+from workbench.tabs.lsms.desk import DESKS, Desk, Work
 from workbench.tabs.lsms.names import SHORT, arm_choices
 from workbench.tabs.lsms.scan import truth_of
 
 
 def compare(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
-    desk = desk_of(site)
+    desk = DESKS.of(site)
     gr.Markdown("#### The slice and phrase of the Explore drawer through every network", container=False)
     chart = gauges(elem_id="lsms_compare_gauges", asks=True)
     table = html.show("", elem_id="lsms_compare_table")

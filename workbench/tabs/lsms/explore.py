@@ -15,18 +15,21 @@ from models.shared.method import Method
 from workbench import exports
 from workbench.context import Context
 from workbench.parts import charts, html
+from workbench.parts.events import EVENT, OPENING, QUICK, spoken
 from workbench.parts.image_input import ImageInput, image_input
-from workbench.parts.outline_files import Outlined, OutlineFiles, emptied, outline_files
-from workbench.parts.outline_measures import ReferenceInput, read_reference, reference_input, reference_of, table
+from workbench.parts.outline_desk import Measures
+from workbench.parts.outline_files import Outlined, outline_files
+from workbench.parts.outline_measures import reference_input
 from workbench.parts.prompt_canvas import heat, prompt_canvas, segments
 from workbench.pictures import Shown
 from workbench.tabs.lsms import api, results
-from workbench.tabs.lsms.desk import EVENT, MAX_PHRASE, QUICK, Desk, Late, Work, keep, spoken
+from workbench.tabs.lsms.desk import DESKS, MAX_PHRASE, Desk, Work
 from workbench.tabs.lsms.names import SIDES, STRUCTURE, WARNING, arm_choices
 from workbench.tabs.lsms.scan import examples, suggestions, truth_of
 from workbench.working_scan import scan
 
 TOOLS = ("brush", "erase", "pick")
+MEASURES = Measures(lambda made, phrase: truth_of(str(phrase or ""))(made))
 NO_WORD = "No word of this phrase has an opposite here."
 
 
@@ -88,7 +91,7 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
     turns = gr.Radio([], value=None, label="Swap a word for its opposite", elem_id="lsms_turns", elem_classes="lb-chips")
     change = html.show("", elem_id="lsms_change")
     ask_turned = gr.Button("Ask it this way", visible=False, elem_id="lsms_ask_turned", scale=0)
-    desk = Desk(context, source.shown, canvas, phrase, arm, threshold, abstain, brought.state)
+    desk = Desk(context, source.shown, canvas, brought.state, phrase, arm, threshold, abstain)
     files = outline_files("lsms")
     gr.Markdown("#### Inside the network", container=False)
     with gr.Row():
@@ -103,15 +106,15 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
         )
     shows = Shows(gauge, verdict, turns, change, charts.heat_overlay(elem_id="lsms_inside"))
     looks = Looks(probability, what, stage, suggested, ask_turned)
-    _wire(desk, source, shows, looks, measured, files)
+    _wire(desk, source, shows, looks)
     _wire_turns(desk, shows, looks)
-    _wire_reference(desk, brought, measured)
+    MEASURES.wire(desk, brought, measured, files, [phrase])
     files.wire(context, lambda request, *values: outlined(desk, request, values), [canvas, *desk.inputs], **EVENT)
     api.publish(context)
-    keep(site, desk)
+    DESKS.keep(site, desk)
 
 
-def _wire(desk: Desk, source: ImageInput, shows: Shows, looks: Looks, measured: gr.HTML, files: OutlineFiles) -> None:
+def _wire(desk: Desk, source: ImageInput, shows: Shows, looks: Looks) -> None:
     outputs = [desk.canvas, shows.gauges, shows.verdict, shows.turns, shows.change, looks.ask_turned, shows.inside]
     inputs = [looks.probability, looks.what, looks.stage, *desk.inputs]
 
@@ -141,16 +144,11 @@ def _wire(desk: Desk, source: ImageInput, shows: Shows, looks: Looks, measured: 
         open_picture,
         source.shown,
         [desk.canvas, desk.phrase, looks.suggested],
-        **EVENT | {"concurrency_id": "pictures", "concurrency_limit": 2},
+        **OPENING,
     )
     opened.then(ask, inputs, outputs, **EVENT)
     for choice in (looks.what, looks.stage):
         choice.input(look, [looks.what, looks.stage, *desk.inputs], shows.inside, **EVENT)
-
-    def remeasure(request: gr.Request, *values: Any) -> list[Any]:
-        return [measured_now(desk, request, values), *emptied()]
-
-    desk.canvas.changed(remeasure, [desk.shown, desk.canvas, desk.phrase, desk.reference], [measured, *files.outputs], **EVENT)
 
 
 def _wire_turns(desk: Desk, shows: Shows, looks: Looks) -> None:
@@ -159,20 +157,6 @@ def _wire_turns(desk: Desk, shows: Shows, looks: Looks) -> None:
 
     shows.turns.input(turn, [shows.turns, *desk.inputs], [shows.change, looks.ask_turned], **EVENT)
     looks.ask_turned.click(lambda text: text or gr.skip(), shows.turns, desk.phrase, **QUICK)
-
-
-def _wire_reference(desk: Desk, parts: ReferenceInput, shown_table: gr.HTML) -> None:
-    def bring(request: gr.Request, path: str, shown: Shown, marked: Any, phrase: str) -> list[Any]:
-        with spoken():
-            kept = read_reference(path, desk.scan(request, shown))
-        return [kept, gr.Button(visible=True), measured_now(desk, request, (shown, marked, phrase, kept))]
-
-    def drop(request: gr.Request, shown: Shown, marked: Any, phrase: str) -> list[Any]:
-        return [None, gr.Button(visible=False), measured_now(desk, request, (shown, marked, phrase, None))]
-
-    outputs = [parts.state, parts.forget, shown_table]
-    parts.upload.upload(bring, [parts.upload, desk.shown, desk.canvas, desk.phrase], outputs, **EVENT)
-    parts.forget.click(drop, [desk.shown, desk.canvas, desk.phrase], outputs, **EVENT)
 
 
 def answered(desk: Desk, request: Any, values: Any) -> list[Any]:
@@ -215,25 +199,12 @@ def turned(desk: Desk, request: Any, text: str | None, values: Any) -> list[Any]
         return [results.change(desk.work(request, values), text), gr.Button(visible=True)]
 
 
-def measured_now(desk: Desk, request: Any, values: Any) -> Any:
-    """The table of what is outlined now; values: shown, canvas, phrase, reference."""
-    shown, marked, phrase, kept = values
-    with spoken():
-        try:
-            made, marks = desk.marks(request, shown, marked)
-        except Late:
-            return gr.skip()
-        return table(made, marks.chosen, *reference_of(made, kept, truth_of(str(phrase or ""))))
-
-
 def outlined(desk: Desk, request: Any, values: Any) -> Outlined | None:
     """What the files are made of; values: canvas, then `Desk.inputs`."""
-    marked, *settings = values
-    with spoken():
-        try:
-            work, (_, marks) = desk.work(request, settings), desk.marks(request, settings[0], marked)
-        except Late:
-            return None
+    asked = desk.marked(request, values)
+    if asked is None:
+        return None
+    work, marks = asked
     stamp = exports.stamp(
         "lsms", checkpoints={"LSMS": work.predictor.sha256}, device=desk.context.device, phrase=work.phrase, network=work.predictor.arm
     )

@@ -12,10 +12,11 @@ from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import Heat, heat_overlay, heats_data
+from workbench.parts.events import EVENT
 from workbench.parts.look_panels import jpeg_url
 from workbench.parts.slide_viewer import read as read_view
-from workbench.tabs.m2ost.desk import Desk, desk_of, is_example
-from workbench.tabs.m2ost.names import EVENT, UNIT
+from workbench.tabs.m2ost.desk import DESKS, Desk, is_example
+from workbench.tabs.m2ost.names import UNIT
 
 SIDE = 18
 """Spots a side of the compared field."""
@@ -27,7 +28,7 @@ WAITING = "Opens with the part of the slide that the Explore drawer shows."
 
 def compare(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
-    desk = desk_of(site)
+    desk = DESKS.of(site)
     gr.Markdown("#### One field of the slide in Explore, predicted by several networks", container=False)
     with gr.Row(elem_classes="lb-controls"):
         arms = gr.CheckboxGroup(

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import gradio as gr
 
 from models.m2ost.arms import ARMS, LEAKY, LEAKY_TITLE
 from workbench.context import Context
 from workbench.jobs import Job, JobNotFound
+from workbench.parts.events import PerPage
 from workbench.parts.slide_viewer import read as read_view
 from workbench.tabs.m2ost.names import OWN
 from workbench.visitors import visitor_of
@@ -147,15 +147,4 @@ def window_of(value: Any) -> tuple[int, int, int, int] | None:
     return read_view(value).window
 
 
-_DESKS: WeakKeyDictionary[gr.Blocks, Desk] = WeakKeyDictionary()
-# Drawers are laid out one after the other by functions that share nothing but the page, and Compare asks about what Explore shows.
-
-
-def keep(site: gr.Blocks, desk: Desk) -> None:
-    """Remember the desk of a page being built."""
-    _DESKS[site] = desk
-
-
-def desk_of(site: gr.Blocks) -> Desk:
-    """The desk of that page; KeyError before Explore is laid out."""
-    return _DESKS[site]
+DESKS = PerPage[Desk]()

@@ -17,13 +17,14 @@ from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import scatter
+from workbench.parts.events import EVENT, QUICK
 from workbench.parts.slide_input import SlideInput, choices_for, refused_line, slide_facts, slide_input
 from workbench.parts.slide_viewer import slide_viewer
 from workbench.parts.spot_inspector import spot_inspector
 from workbench.parts.training_panel import command
 from workbench.tabs.m2ost import api, inside
-from workbench.tabs.m2ost.desk import Asked, Desk, is_example, keep, shipped, window_of
-from workbench.tabs.m2ost.names import EVENT, NOTE, PITCHES, PREDICT, QUICK, VIEWS
+from workbench.tabs.m2ost.desk import DESKS, Asked, Desk, is_example, shipped, window_of
+from workbench.tabs.m2ost.names import NOTE, PITCHES, PREDICT, VIEWS
 
 MOST_GENES = 1000
 COLOUR_NOTE = "Genes of the example are made up: their names say what they were planted to follow."
@@ -80,7 +81,7 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
         with gr.Column(scale=4, min_width=320):
             profile = scatter(elem_id="m2ost_profile", empty="")
     desk = Desk(context, source.slide, viewer, gr.State(""), network, levels, pitch, flips, truth)
-    keep(site, desk)
+    DESKS.keep(site, desk)
     _wire(desk, source, going, again, stop, spot, profile, site)
     api.publish(desk)
 

@@ -10,12 +10,3 @@ TABLES = "an h5ad file, or a ZIP with a Visium folder, with counts and selection
 UNIT = "log(1+CPM)"
 OWN = "own:"
 """Before the id of a training of the visitor's own, in the list of networks."""
-EVENT = {
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "concurrency_id": "model",
-    "concurrency_limit": 1,
-    "trigger_mode": "always_last",
-}
-"""How an event that asks the network is wired: one at a time on the whole server, the newest question last."""
-QUICK = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}

@@ -11,11 +11,12 @@ from models.m2ost.arms import ARMS
 from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
+from workbench.parts.events import QUICK
 from workbench.parts.preset_panel import preset_panel
 from workbench.parts.training_board import training_board
 from workbench.parts.training_panel import job_controls
-from workbench.tabs.m2ost.desk import OWN_WORK, Desk, desk_of
-from workbench.tabs.m2ost.names import QUICK, TABLES
+from workbench.tabs.m2ost.desk import DESKS, OWN_WORK, Desk
+from workbench.tabs.m2ost.names import TABLES
 
 DONE = "Finished. In Explore, choose your training under “Network” to lay its genes over any slide."
 MISSING = "Upload the table of your section first."
@@ -24,7 +25,7 @@ GONE = "Your table is no longer on this server, as uploads are deleted after a w
 
 def train(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
-    desk = desk_of(site)
+    desk = DESKS.of(site)
     gr.Markdown("#### A network for the genes of your own section", container=False)
     _own(context, site, desk)
     gr.Markdown("#### The study behind the Evidence drawer, run here", container=False)

@@ -14,10 +14,11 @@ from models.medfocusclip.options import TEMPLATE, ZERO_SHOT, Guidance, Options, 
 from models.medfocusclip.providers import GridOptions
 from models.shared.method import Method
 from workbench.context import Context
+from workbench.parts.events import spoken
 from workbench.parts.segments import MAX_PIXELS, MAX_POINTS, encode
 from workbench.pictures import Shown
 from workbench.tabs.medfocusclip import results
-from workbench.tabs.medfocusclip.engine import room, spoken
+from workbench.tabs.medfocusclip.engine import room
 from workbench.tabs.medfocusclip.names import FIRST_MODES
 from workbench.tabs.medfocusclip.scan import PLAIN_QUESTION, examples, scan
 

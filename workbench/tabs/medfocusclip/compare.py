@@ -17,10 +17,10 @@ from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import probability_bars
+from workbench.parts.events import EVENT, Late, spoken
 from workbench.parts.look_panels import look_panels
 from workbench.tabs.medfocusclip import results
-from workbench.tabs.medfocusclip.desk import Desk, Late, Work, desk_of
-from workbench.tabs.medfocusclip.engine import EVENT, spoken
+from workbench.tabs.medfocusclip.desk import DESKS, Desk, Work
 from workbench.tabs.medfocusclip.names import FIRST_MODES
 from workbench.tabs.medfocusclip.scan import Scan
 
@@ -35,7 +35,7 @@ NO_TRUTH = "True outlines are known for phantoms only; choose one of them as the
 
 def compare(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
-    desk = desk_of(site)
+    desk = DESKS.of(site)
     gr.Markdown("#### The picture of the Explore drawer, shown to CLIP in several ways", container=False)
     with gr.Row():
         whose = gr.Radio(

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import gradio as gr
 
 from workbench.context import Context
+from workbench.parts.events import Late, PerPage
 from workbench.parts.segments import Marks, Segment
 from workbench.parts.segments import read as read_marks
 from workbench.tabs.medfocusclip.engine import belongs, outlined, room
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from models.medfocusclip.options import Options
     from models.medfocusclip.segments import Segment as Outlined
     from models.medfocusclip.wrapper import MedFocus
-
-
-class Late(Exception):
-    """The page has gone on to another picture since the event was sent; nothing is to be shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,15 +85,4 @@ class Desk:
         return Work(made, marks, rooms, rooms.prepare(made.pixels), Asked(asked.values | {"head": head}, weights))
 
 
-_DESKS: WeakKeyDictionary[gr.Blocks, Desk] = WeakKeyDictionary()
-# Drawers are laid out one after the other by functions that share nothing but the page, and Compare asks about what Explore shows.
-
-
-def keep(site: gr.Blocks, desk: Desk) -> None:
-    """Remember the desk of a page being built."""
-    _DESKS[site] = desk
-
-
-def desk_of(site: gr.Blocks) -> Desk:
-    """The desk of that page; KeyError before Explore is laid out."""
-    return _DESKS[site]
+DESKS = PerPage[Desk]()

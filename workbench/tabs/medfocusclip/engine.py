@@ -5,11 +5,8 @@ Nothing here imports PyTorch until somebody asks for an answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-import gradio as gr
 
 from models.medfocusclip.segments import Segment as Outlined
 from models.medfocusclip.segments import make_segment
@@ -20,15 +17,6 @@ if TYPE_CHECKING:
     from models.medfocusclip.wrapper import MedFocus
     from workbench.context import Context
     from workbench.tabs.medfocusclip.scan import Scan
-
-EVENT = {
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "concurrency_id": "model",
-    "concurrency_limit": 1,
-    "trigger_mode": "always_last",
-}
-"""How an event that asks a network is wired: one at a time on the whole server, the newest question last."""
 
 
 def room(context: Context, clip: str, segmenter: str) -> MedFocus:
@@ -77,15 +65,6 @@ def for_page(found: Sequence[Outlined], *, origin: str = "auto", word: str = "Fo
 def belongs(marks: Marks, made: Scan) -> bool:
     """Whether what is marked was marked on this picture; a late event of the picture before is not."""
     return marks.picture == made.id and (marks.height, marks.width) == made.pixels.shape[:2]
-
-
-@contextmanager
-def spoken() -> Iterator[None]:
-    """A refusal with a sentence for people (every one is a ValueError or a missing file) becomes Gradio's error."""
-    try:
-        yield
-    except (ValueError, FileNotFoundError) as refused:
-        raise gr.Error(str(refused), print_exception=False) from None
 
 
 def stamp_of(context: Context, rooms: MedFocus, **settings: Any) -> dict[str, Any]:

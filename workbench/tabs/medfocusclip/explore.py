@@ -18,14 +18,14 @@ from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.backbone_picker import backbone_picker
 from workbench.parts.charts import probability_bars
+from workbench.parts.events import EVENT, Late, spoken
 from workbench.parts.image_input import ImageInput, image_input
 from workbench.parts.look_panels import look_panels
 from workbench.parts.prompt_canvas import outline, prompt_canvas, refusal, segments
 from workbench.parts.segments import read as read_marks
 from workbench.pictures import Shown
 from workbench.tabs.medfocusclip import api, proposals, results, takealong, whatif
-from workbench.tabs.medfocusclip.desk import Desk, Late, keep
-from workbench.tabs.medfocusclip.engine import EVENT, spoken
+from workbench.tabs.medfocusclip.desk import DESKS, Desk
 from workbench.tabs.medfocusclip.scan import class_names, examples, first_marks, scan, source_of, truth
 from workbench.tabs.medfocusclip.settings import Controls, head_for, main_knobs, more_knobs, questions
 
@@ -81,7 +81,7 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
     whatif.wire(desk, what_if)
     takealong.wire(desk, files)
     api.publish(context, method)
-    keep(site, desk)
+    DESKS.keep(site, desk)
 
 
 def _wire(desk: Desk, method: Method, source: ImageInput, shows: Shows, what_if: whatif.WhatIf, files: takealong.TakeAlong) -> None:

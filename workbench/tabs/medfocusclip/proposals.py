@@ -11,10 +11,11 @@ from typing import Any
 import gradio as gr
 
 from models.medfocusclip.providers import PACKAGE_GRID, GridOptions
+from workbench.parts.events import Late, spoken
 from workbench.parts.prompt_canvas import segments
 from workbench.parts.segments import MAX_SEGMENTS
-from workbench.tabs.medfocusclip.desk import Desk, Late
-from workbench.tabs.medfocusclip.engine import for_page, spoken
+from workbench.tabs.medfocusclip.desk import Desk
+from workbench.tabs.medfocusclip.engine import for_page
 
 POLL_S = 0.15
 

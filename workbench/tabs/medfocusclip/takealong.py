@@ -11,10 +11,11 @@ import numpy as np
 
 from models.medfocusclip.answers import Answer
 from workbench import exports
+from workbench.parts.events import EVENT, Late, spoken
 from workbench.parts.segments import Segment, encode
 from workbench.tabs.medfocusclip import results
-from workbench.tabs.medfocusclip.desk import Desk, Late, Work
-from workbench.tabs.medfocusclip.engine import EVENT, spoken, stamp_of
+from workbench.tabs.medfocusclip.desk import Desk, Work
+from workbench.tabs.medfocusclip.engine import stamp_of
 from workbench.tabs.medfocusclip.names import SHORT
 from workbench.working_scan import resized_mask
 

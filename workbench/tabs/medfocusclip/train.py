@@ -10,7 +10,7 @@ from workbench.context import Context
 from workbench.parts.preset_panel import preset_panel
 from workbench.parts.training_board import training_board
 from workbench.parts.training_panel import job_controls
-from workbench.tabs.medfocusclip.desk import desk_of
+from workbench.tabs.medfocusclip.desk import DESKS
 from workbench.tabs.medfocusclip.names import WAYS_COLOUR
 from workbench.tabs.medfocusclip.own import WORK, ways_of
 from workbench.tabs.medfocusclip.own import choices as choices_of
@@ -68,7 +68,7 @@ def _ways(method: Method, context: Context, site: gr.Blocks) -> None:
         work=WORK,
         title=lambda made: f"MedFocusCLIP, {len(made['arms'])} ways on {made['pictures']} phantoms",
     )
-    head = desk_of(site).knobs.head
+    head = DESKS.of(site).knobs.head
 
     def answering(request: gr.Request, chosen: str) -> gr.Dropdown:
         return gr.Dropdown(choices=answerers(method, choices_of(context, request)), value=chosen)

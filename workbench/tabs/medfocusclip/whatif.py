@@ -9,9 +9,9 @@ import gradio as gr
 
 from workbench.parts import html
 from workbench.parts.charts import box_plot
+from workbench.parts.events import EVENT, Late, spoken
 from workbench.tabs.medfocusclip import results
-from workbench.tabs.medfocusclip.desk import Desk, Late
-from workbench.tabs.medfocusclip.engine import EVENT, spoken
+from workbench.tabs.medfocusclip.desk import Desk
 from workbench.tabs.medfocusclip.names import MODE_CHOICES
 
 NO_SEGMENTS = "Count at least one segment in first: there is nothing to leave out or to paint."

@@ -6,8 +6,9 @@ import gradio as gr
 
 from models.shared.method import Method
 from workbench.context import Context
+from workbench.parts.events import spoken
 from workbench.parts.segments import encode
-from workbench.tabs.resformer_mtl.desk import predictor_of, spoken
+from workbench.tabs.resformer_mtl.desk import predictor_of
 from workbench.tabs.resformer_mtl.scan import examples
 from workbench.working_scan import given_pixels
 

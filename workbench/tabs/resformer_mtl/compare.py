@@ -12,10 +12,11 @@ from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import probability_bars
+from workbench.parts.events import EVENT, spoken
 from workbench.parts.look_panels import jpeg_url
 from workbench.parts.outline_measures import amount, measures, reference_of, union
 from workbench.tabs.resformer_mtl import results
-from workbench.tabs.resformer_mtl.desk import EVENT, Desk, Work, arms_of, desk_of, spoken
+from workbench.tabs.resformer_mtl.desk import DESKS, Desk, Work, arms_of
 from workbench.tabs.resformer_mtl.names import SHORT
 from workbench.tabs.resformer_mtl.scan import truth
 
@@ -25,7 +26,7 @@ COLOURS = np.array([(230, 159, 0), (86, 180, 233), (0, 158, 115)], np.float32)
 
 def compare(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
-    desk = desk_of(site)
+    desk = DESKS.of(site)
     gr.Markdown("#### The scan of the Explore drawer through every network", container=False)
     bars = probability_bars(elem_id="resformer_mtl_compare_bars", asks=True)
     table = html.show("", elem_id="resformer_mtl_compare_table")

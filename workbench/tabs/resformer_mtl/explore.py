@@ -18,18 +18,21 @@ from workbench import exports
 from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import heat_overlay, probability_bars
+from workbench.parts.events import EVENT, OPENING, QUICK, Late, spoken
 from workbench.parts.image_input import ImageInput, image_input
-from workbench.parts.outline_files import Outlined, OutlineFiles, emptied, outline_files
-from workbench.parts.outline_measures import ReferenceInput, read_reference, reference_input, reference_of, table
+from workbench.parts.outline_desk import Measures
+from workbench.parts.outline_files import Outlined, outline_files
+from workbench.parts.outline_measures import reference_input
 from workbench.parts.prompt_canvas import prompt_canvas, segments
 from workbench.pictures import Shown
 from workbench.tabs.resformer_mtl import api, results
-from workbench.tabs.resformer_mtl.desk import EVENT, QUICK, Desk, Late, arms_of, keep, own_choices, spoken
+from workbench.tabs.resformer_mtl.desk import DESKS, OWN_NETWORKS, Desk, arms_of
 from workbench.tabs.resformer_mtl.names import STRUCTURES, TASK_CHOICES, WARNING, arm_choices
 from workbench.tabs.resformer_mtl.scan import examples, task_of, truth
 from workbench.working_scan import scan
 
 TOOLS = ("brush", "erase", "pick")
+MEASURES = Measures(truth, STRUCTURES)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
                 )
             bars = probability_bars(elem_id="resformer_mtl_bars", asks=True)
             verdict = html.show("", elem_id="resformer_mtl_verdict")
-    desk = Desk(context, source.shown, canvas, network, arm, threshold, smallest, brought.state)
+    desk = Desk(context, source.shown, canvas, brought.state, network, arm, threshold, smallest)
     files = outline_files("resformer_mtl")
     gr.Markdown("#### Inside the network", container=False)
     stage = gr.Radio(
@@ -94,11 +97,11 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
         elem_id="resformer_mtl_stage",
     )
     shows = Shows(bars, verdict, heat_overlay(elem_id="resformer_mtl_inside"))
-    _wire(desk, method, source, shows, measured, stage, files, site)
-    _wire_reference(desk, brought, measured)
+    _wire(desk, method, source, shows, stage, site)
+    MEASURES.wire(desk, brought, measured, files)
     files.wire(context, lambda request, *values: outlined(desk, request, values), [canvas, *desk.inputs], **EVENT)
     api.publish(context, method)
-    keep(site, desk)
+    DESKS.keep(site, desk)
 
 
 def _wire(
@@ -106,9 +109,7 @@ def _wire(
     method: Method,
     source: ImageInput,
     shows: Shows,
-    measured: gr.HTML,
     stage: gr.Radio,
-    files: OutlineFiles,
     site: gr.Blocks,
 ) -> None:
     outputs = [desk.canvas, shows.bars, shows.verdict, shows.inside]
@@ -133,56 +134,22 @@ def _wire(
     for event in (shows.bars.opened, desk.arm.change, desk.threshold.change, desk.smallest.release):
         event(ask, inputs, outputs, **EVENT)
     desk.network.input(choose, desk.network, desk.arm, **QUICK).then(ask, inputs, outputs, **EVENT)
-    opened = source.shown.change(
-        open_picture, source.shown, [desk.canvas, desk.network, desk.arm], **EVENT | {"concurrency_id": "pictures", "concurrency_limit": 2}
-    )
+    opened = source.shown.change(open_picture, source.shown, [desk.canvas, desk.network, desk.arm], **OPENING)
     opened.then(ask, inputs, outputs, **EVENT)
     stage.input(look, inputs, shows.inside, **EVENT)
 
-    def remeasure(request: gr.Request, *values: Any) -> list[Any]:
-        return [measured_now(desk, request, values), *emptied()]
-
-    desk.canvas.changed(remeasure, [desk.shown, desk.canvas, desk.reference], [measured, *files.outputs], **EVENT)
-
     def networks(request: gr.Request, chosen: str) -> gr.Dropdown:
-        return gr.Dropdown(choices=[*TASK_CHOICES, *own_choices(desk.context, request)], value=chosen)
+        return gr.Dropdown(choices=[*TASK_CHOICES, *OWN_NETWORKS.choices(desk.context, request)], value=chosen)
 
     site.load(networks, desk.network, desk.network, **QUICK)
 
 
-def _wire_reference(desk: Desk, parts: ReferenceInput, shown_table: gr.HTML) -> None:
-    def bring(request: gr.Request, path: str, shown: Shown, marked: Any) -> list[Any]:
-        with spoken():
-            kept = read_reference(path, desk.scan(request, shown))
-        return [kept, gr.Button(visible=True), measured_now(desk, request, (shown, marked, kept))]
-
-    def drop(request: gr.Request, shown: Shown, marked: Any) -> list[Any]:
-        return [None, gr.Button(visible=False), measured_now(desk, request, (shown, marked, None))]
-
-    outputs = [parts.state, parts.forget, shown_table]
-    parts.upload.upload(bring, [parts.upload, desk.shown, desk.canvas], outputs, **EVENT)
-    parts.forget.click(drop, [desk.shown, desk.canvas], outputs, **EVENT)
-
-
-def measured_now(desk: Desk, request: Any, values: Any) -> Any:
-    """The table of what is outlined now; values: shown, canvas, reference."""
-    shown, marked, kept = values
-    with spoken():
-        try:
-            made, marks = desk.marks(request, shown, marked)
-        except Late:
-            return gr.skip()
-        return table(made, marks.chosen, *reference_of(made, kept, truth), STRUCTURES)
-
-
 def outlined(desk: Desk, request: Any, values: Any) -> Outlined | None:
     """What the files are made of; values: canvas, then `Desk.inputs`."""
-    marked, *settings = values
-    with spoken():
-        try:
-            work, (_, marks) = desk.work(request, settings), desk.marks(request, settings[0], marked)
-        except Late:
-            return None
+    asked = desk.marked(request, values)
+    if asked is None:
+        return None
+    work, marks = asked
     predictor = work.predictor
     stamp = exports.stamp(
         "resformer_mtl",

@@ -9,8 +9,8 @@ import gradio as gr
 from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
+from workbench.parts.events import spoken
 from workbench.parts.lesson import deviations, lesson, oracle_panel
-from workbench.tabs.resformer_mtl.desk import spoken
 
 LESSON = r"""
 ### What this is about, in plain words

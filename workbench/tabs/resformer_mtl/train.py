@@ -13,10 +13,11 @@ from models.shared.method import Method
 from models.shared.paths import assets_dir
 from workbench.context import Context
 from workbench.parts import html
+from workbench.parts.events import QUICK
 from workbench.parts.preset_panel import preset_panel
 from workbench.parts.training_board import training_board
 from workbench.parts.training_panel import job_controls
-from workbench.tabs.resformer_mtl.desk import QUICK, RECIPE, desk_of, own_choices
+from workbench.tabs.resformer_mtl.desk import DESKS, OWN_NETWORKS
 from workbench.tabs.resformer_mtl.names import COLOURS, SHORT, TASK_CHOICES
 from workbench.zip_pictures import DECODES, WORK
 
@@ -80,7 +81,7 @@ def _own(context: Context, site: gr.Blocks) -> None:
         if not arms:
             raise ValueError("Choose at least one network to train.")
         chosen = [arm for arm in OWN_ARMS if arm in arms]
-        return {"recipe": RECIPE, "path": path, "arms": chosen, "steps": int(steps), "side": int(side), "seed": int(seed or 0)}
+        return {"recipe": OWN_NETWORKS.recipe, "path": path, "arms": chosen, "steps": int(steps), "side": int(side), "seed": int(seed or 0)}
 
     controls.wire(
         context,
@@ -90,13 +91,13 @@ def _own(context: Context, site: gr.Blocks) -> None:
         work=WORK,
         title=lambda made: f"Own pictures, {len(made['arms'])} networks",
     )
-    network = desk_of(site).network
+    network = DESKS.of(site).network
 
     def networks(request: gr.Request, chosen: str) -> gr.Dropdown:
-        return gr.Dropdown(choices=[*TASK_CHOICES, *own_choices(context, request)], value=chosen)
+        return gr.Dropdown(choices=[*TASK_CHOICES, *OWN_NETWORKS.choices(context, request)], value=chosen)
 
     board.ended(networks, network, network, **QUICK)
-    site.load(controls.find_again(context, board, WORK, recipe=RECIPE), None, [board, controls.job], **QUICK)
+    site.load(controls.find_again(context, board, WORK, recipe=OWN_NETWORKS.recipe), None, [board, controls.job], **QUICK)
 
 
 def look(path: str | None) -> tuple[str, str]:

@@ -9,9 +9,10 @@ import numpy as np
 
 from models.shared.method import Method
 from workbench.context import Context
+from workbench.parts.events import spoken
 from workbench.parts.segments import encode
 from workbench.pictures import Shown
-from workbench.tabs.self_cleansing.desk import predictor_of, spoken
+from workbench.tabs.self_cleansing.desk import predictor_of
 from workbench.tabs.self_cleansing.scan import examples
 from workbench.working_scan import scan, shrunk
 

@@ -11,10 +11,11 @@ import numpy as np
 from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
+from workbench.parts.events import EVENT, spoken
 from workbench.parts.look_panels import jpeg_url
 from workbench.parts.noise_board import Curve, curves, curves_data
 from workbench.parts.outline_measures import amount, measures, reference_of, union
-from workbench.tabs.self_cleansing.desk import EVENT, Desk, Work, desk_of, spoken
+from workbench.tabs.self_cleansing.desk import DESKS, Desk, Work
 from workbench.tabs.self_cleansing.names import COLOURS, SHORT, arm_choices, card_of, setting_words
 from workbench.tabs.self_cleansing.scan import truth
 
@@ -25,7 +26,7 @@ CURVES = ("clean", "noisy", "cleansed")
 
 def compare(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
-    desk = desk_of(site)
+    desk = DESKS.of(site)
     gr.Markdown(
         "#### The scan of “Outline a scan” through every network\n"
         "All learned from the same pictures in the same order; what differs is their labels, or one part of the method. Choose other planted errors in Explore.",

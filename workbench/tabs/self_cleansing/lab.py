@@ -16,11 +16,11 @@ from models.shared.method import Method
 from workbench.context import Context
 from workbench.jobs import JobNotFound
 from workbench.parts import html
+from workbench.parts.events import EVENT, QUICK, spoken
 from workbench.parts.noise_board import noise_board
 from workbench.parts.noise_board import recorded as board_data
 from workbench.parts.training_panel import Controls, job_controls
 from workbench.tabs.self_cleansing import microscope
-from workbench.tabs.self_cleansing.desk import EVENT, QUICK, spoken
 from workbench.tabs.self_cleansing.microscope import Microscope
 from workbench.tabs.self_cleansing.names import KIND_CHOICES, card_of, default_place, place_choices, setting_words, watched_arms
 

@@ -16,10 +16,10 @@ import numpy as np
 from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
+from workbench.parts.events import EVENT, spoken
 from workbench.parts.prompt_canvas import prompt_canvas, segments
 from workbench.parts.segments import Segment
 from workbench.parts.segments import read as read_marks
-from workbench.tabs.self_cleansing.desk import EVENT, spoken
 from workbench.tabs.self_cleansing.names import STRUCTURES
 
 if TYPE_CHECKING:

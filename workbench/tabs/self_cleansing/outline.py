@@ -15,12 +15,14 @@ from workbench import exports
 from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import Heat, heat_overlay, heats_data
+from workbench.parts.events import EVENT, OPENING, QUICK, Late, spoken
 from workbench.parts.image_input import ImageInput, image_input
-from workbench.parts.outline_files import Outlined, OutlineFiles, emptied, outline_files
-from workbench.parts.outline_measures import ReferenceInput, measures, read_reference, reference_input, reference_of, table
+from workbench.parts.outline_desk import Measures
+from workbench.parts.outline_files import Outlined, outline_files
+from workbench.parts.outline_measures import measures, reference_input
 from workbench.parts.prompt_canvas import prompt_canvas, segments
 from workbench.pictures import Shown
-from workbench.tabs.self_cleansing.desk import EVENT, QUICK, Desk, Late, Work, choices, dropdowns, keep, spoken
+from workbench.tabs.self_cleansing.desk import DESKS, Desk, Work, choices, dropdowns
 from workbench.tabs.self_cleansing.names import (
     MODALITY,
     MODELS,
@@ -38,6 +40,7 @@ from workbench.tabs.self_cleansing.scan import examples, task_of, truth
 from workbench.working_scan import scan
 
 TOOLS = ("brush", "erase", "pick")
+MEASURES = Measures(truth, STRUCTURES)
 
 
 def outline(method: Method, context: Context, site: gr.Blocks) -> None:
@@ -82,15 +85,15 @@ def outline(method: Method, context: Context, site: gr.Blocks) -> None:
             )
             said = html.show("", elem_id="self_cleansing_said")
             heat = heat_overlay(elem_id="self_cleansing_sure", asks=True)
-    desk = Desk(context, method, source.shown, canvas, network, chosen, arm, model, smallest, brought.state)
+    desk = Desk(context, source.shown, canvas, brought.state, method, network, chosen, arm, model, smallest)
     files = outline_files("self_cleansing")
-    _wire(desk, source, measured, said, heat, files, site)
-    _wire_reference(desk, brought, measured)
+    _wire(desk, source, said, heat, site)
+    MEASURES.wire(desk, brought, measured, files)
     files.wire(context, lambda request, *values: outlined(desk, request, values), [canvas, *desk.inputs], **EVENT)
-    keep(site, desk)
+    DESKS.keep(site, desk)
 
 
-def _wire(desk: Desk, source: ImageInput, measured: gr.HTML, said: gr.HTML, heat: gr.HTML, files: OutlineFiles, site: gr.Blocks) -> None:
+def _wire(desk: Desk, source: ImageInput, said: gr.HTML, heat: gr.HTML, site: gr.Blocks) -> None:
     outputs = [desk.canvas, said, heat]
 
     def ask(request: gr.Request, *values: Any) -> list[Any]:
@@ -121,14 +124,9 @@ def _wire(desk: Desk, source: ImageInput, measured: gr.HTML, said: gr.HTML, heat
         open_picture,
         [source.shown, desk.network],
         [desk.canvas, desk.network, desk.setting, desk.arm],
-        **EVENT | {"concurrency_id": "pictures", "concurrency_limit": 2},
+        **OPENING,
     )
     opened.then(ask, desk.inputs, outputs, **EVENT)
-
-    def remeasure(request: gr.Request, *values: Any) -> list[Any]:
-        return [measured_now(desk, request, values), *emptied()]
-
-    desk.canvas.changed(remeasure, [desk.shown, desk.canvas, desk.reference], [measured, *files.outputs], **EVENT)
 
     def networks(request: gr.Request, chosen: str) -> gr.Dropdown:
         return gr.Dropdown(choices=choices(desk.context, desk.method, request), value=chosen)
@@ -136,39 +134,12 @@ def _wire(desk: Desk, source: ImageInput, measured: gr.HTML, said: gr.HTML, heat
     site.load(networks, desk.network, desk.network, **QUICK)
 
 
-def _wire_reference(desk: Desk, parts: ReferenceInput, shown_table: gr.HTML) -> None:
-    def bring(request: gr.Request, path: str, shown: Shown, marked: Any) -> list[Any]:
-        with spoken():
-            kept = read_reference(path, desk.scan(request, shown))
-        return [kept, gr.Button(visible=True), measured_now(desk, request, (shown, marked, kept))]
-
-    def drop(request: gr.Request, shown: Shown, marked: Any) -> list[Any]:
-        return [None, gr.Button(visible=False), measured_now(desk, request, (shown, marked, None))]
-
-    outputs = [parts.state, parts.forget, shown_table]
-    parts.upload.upload(bring, [parts.upload, desk.shown, desk.canvas], outputs, **EVENT)
-    parts.forget.click(drop, [desk.shown, desk.canvas], outputs, **EVENT)
-
-
-def measured_now(desk: Desk, request: Any, values: Any) -> Any:
-    """The table of what is outlined now; values: shown, canvas, reference."""
-    shown, marked, kept = values
-    with spoken():
-        try:
-            made, marks = desk.marks(request, shown, marked)
-        except Late:
-            return gr.skip()
-        return table(made, marks.chosen, *reference_of(made, kept, truth), STRUCTURES)
-
-
 def outlined(desk: Desk, request: Any, values: Any) -> Outlined | None:
     """What the files are made of; values: canvas, then `Desk.inputs`."""
-    marked, *settings = values
-    with spoken():
-        try:
-            work, (_, marks) = desk.work(request, settings), desk.marks(request, settings[0], marked)
-        except Late:
-            return None
+    asked = desk.marked(request, values)
+    if asked is None:
+        return None
+    work, marks = asked
     stamp = exports.stamp(
         "self_cleansing",
         checkpoints={"Deep self-cleansing": work.predictor.name.partition("|")[0]},

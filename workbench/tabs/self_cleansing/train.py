@@ -13,10 +13,11 @@ from models.shared.method import Method
 from models.shared.paths import assets_dir
 from workbench.context import Context
 from workbench.parts import html
+from workbench.parts.events import QUICK
 from workbench.parts.noise_board import noise_board
 from workbench.parts.preset_panel import preset_panel
 from workbench.parts.training_panel import job_controls
-from workbench.tabs.self_cleansing.desk import QUICK, RECIPE, choices, desk_of
+from workbench.tabs.self_cleansing.desk import DESKS, OWN_NETWORKS, choices
 from workbench.zip_pictures import DECODES, WORK
 
 PICTURES = (".png", ".jpg", ".jpeg", *DECODES)
@@ -97,7 +98,7 @@ def _own(method: Method, context: Context, site: gr.Blocks) -> None:
             "seed": int(seed or 0),
         }
         read_config(made)
-        return {"recipe": RECIPE} | made
+        return {"recipe": OWN_NETWORKS.recipe} | made
 
     controls.wire(
         context,
@@ -107,13 +108,13 @@ def _own(method: Method, context: Context, site: gr.Blocks) -> None:
         work=WORK,
         title=lambda made: f"Own pictures, {made['epochs']} epochs",
     )
-    network = desk_of(site).network
+    network = DESKS.of(site).network
 
     def networks(request: gr.Request, chosen: str) -> gr.Dropdown:
         return gr.Dropdown(choices=choices(context, method, request), value=chosen)
 
     board.ended(networks, network, network, **QUICK)
-    site.load(controls.find_again(context, board, WORK, recipe=RECIPE), None, [board, controls.job], **QUICK)
+    site.load(controls.find_again(context, board, WORK, recipe=OWN_NETWORKS.recipe), None, [board, controls.job], **QUICK)
 
 
 def look(path: str | None) -> tuple[str, str]:

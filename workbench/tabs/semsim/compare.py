@@ -12,16 +12,17 @@ from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import Series, bars_data, probability_bars
+from workbench.parts.events import EVENT, spoken
 from workbench.parts.outline_measures import reference_of, union
 from workbench.tabs.semsim import drawn
-from workbench.tabs.semsim.desk import EVENT, Desk, Work, arms_of, desk_of, facts_of, levels, spoken
+from workbench.tabs.semsim.desk import DESKS, Desk, Work, arms_of, facts_of, levels
 from workbench.tabs.semsim.names import SHORT, plain
 from workbench.tabs.semsim.scan import structures, truth
 
 
 def compare(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
-    desk = desk_of(site)
+    desk = DESKS.of(site)
     gr.Markdown("#### The slice of the Explore drawer through every network and every number of labels", container=False)
     chart = probability_bars(elem_id="semsim_compare_bars", asks=True)
     table = html.show("", elem_id="semsim_compare_table")

@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import gradio as gr
 
 from models.semsim.plan import OWN
 from workbench.context import Context
-from workbench.jobs import JobNotFound
-from workbench.parts.segments import Marks, Segment
-from workbench.parts.segments import read as read_marks
+from workbench.own_networks import OwnNetworks
+from workbench.parts.events import PerPage
+from workbench.parts.outline_desk import OutlineDesk
+from workbench.parts.segments import Segment
 from workbench.tabs.semsim.names import SHIPPED, SHORT
-from workbench.visitors import visitor_of
-from workbench.working_scan import Scan, scan
-from workbench.zip_pictures import WORK
+from workbench.working_scan import Scan
 
 if TYPE_CHECKING:
     from models.semsim.results import Options, Prepared, Result
     from models.semsim.wrapper import Predictor
 
-RECIPE = "models.semsim.own:train_own"
-WEIGHTS = "semsim.safetensors"
-GONE = "This training is not kept on the server any more; choose another network to answer, or train again."
-EVENT = {
-    "show_progress": "hidden",
-    "api_visibility": "private",
-    "concurrency_id": "model",
-    "concurrency_limit": 1,
-    "trigger_mode": "always_last",
-}
-QUICK = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-
-
-class Late(Exception):
-    """The page has gone on to another picture since the event was sent; nothing is to be shown."""
-
-
-@contextmanager
-def spoken() -> Iterator[None]:
-    """A refusal with a sentence for people (every one is a ValueError or a missing file) becomes Gradio's error."""
-    try:
-        yield
-    except (ValueError, FileNotFoundError) as refused:
-        raise gr.Error(str(refused), print_exception=False) from None
+OWN_NETWORKS = OwnNetworks("models.semsim.own:train_own", "semsim.safetensors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +42,14 @@ class Work:
 
 
 @dataclass(frozen=True, eq=False)
-class Desk:
+class Desk(OutlineDesk):
     """The components of the Explore drawer that other parts of the tab read."""
 
-    context: Context
-    shown: gr.State
-    canvas: gr.HTML
     network: gr.Dropdown
     arm: gr.Dropdown
     labelled: gr.Slider
     settings: tuple[Any, ...]
     """tau, both temperatures, cells a side, sharpness, what is spread: in the order of `options_of`."""
-    reference: gr.State
 
     @property
     def asked(self) -> list[Any]:
@@ -92,10 +61,6 @@ class Desk:
         """In the order `work` takes their values."""
         return [*self.asked, *self.settings]
 
-    def scan(self, request: Any, shown: Any) -> Scan:
-        """The picture that is shown."""
-        return scan(self.context, request, shown)
-
     def work(self, request: Any, values: Sequence[Any]) -> Work:
         """The answer to what is set. OptionRefused, CheckpointRefused, PictureGone: ValueErrors with a sentence."""
         shown, network, arm, labelled, *settings = values
@@ -103,13 +68,6 @@ class Desk:
         options = options_of(settings, predictor)
         prepared = predictor.prepare(made.pixels)
         return Work(made, predictor, prepared, options, predictor.run(prepared, options))
-
-    def marks(self, request: Any, shown: Any, marked: Any) -> tuple[Scan, Marks]:
-        """The picture and what is outlined on it. Late for what belongs to an earlier picture."""
-        made, marks = self.scan(request, shown), read_marks(marked)
-        if marks.picture != made.id or (marks.height, marks.width) != made.size:
-            raise Late
-        return made, marks
 
 
 def options_of(settings: Sequence[Any], predictor: Predictor) -> Options:
@@ -138,9 +96,8 @@ def facts_of(context: Context, request: Any, network: str) -> Mapping[str, Any]:
     from models.semsim.record import METHOD
     from models.shared.checkpoints import read_card
 
-    own = network.startswith("job:")
-    path = own_weights(context, request, network.removeprefix("job:")) if own else METHOD.checkpoint
-    return read_card(path).extra["tasks"]["own" if own else network]
+    own = OWN_NETWORKS.path(context, request, network)
+    return read_card(own or METHOD.checkpoint).extra["tasks"]["own" if own else network]
 
 
 def levels(facts: Mapping[str, Any]) -> list[int]:
@@ -170,29 +127,10 @@ def predictor_of(context: Context, request: Any, network: str, arm: str, labelle
     count = nearest(labelled, levels(facts))
     known = [id for _, id in arms_of(facts, count)]
     arm = arm if arm in known else OWN if OWN in known else known[0]
-    if network.startswith("job:"):
-        path = own_weights(context, request, network.removeprefix("job:"))
+    path = OWN_NETWORKS.path(context, request, network)
+    if path is not None:
         return load_predictor("own", arm, count, path=path, device=context.find_device())
     return load_predictor(network, arm, count, device=context.find_device())
-
-
-def own_weights(context: Context, request: Any, job_id: str) -> Path:
-    """The weights file of the visitor's own training. ValueError with a sentence for somebody else's or one that is gone."""
-    try:
-        job = context.own_job(job_id, request)
-        path = context.jobs.result(job.id).get(WEIGHTS) if job.config.get("recipe") == RECIPE else None
-    except JobNotFound:
-        path = None
-    if path is None:
-        raise ValueError(GONE)
-    return path
-
-
-def own_choices(context: Context, request: Any) -> list[tuple[str, str]]:
-    """(label, value) of the visitor's finished trainings, newest first."""
-    mine = context.jobs.list(visitor_of(request))
-    kept = [job for job in mine if job.work == WORK and job.over and WEIGHTS in context.jobs.result(job.id)]
-    return [(f"Your own training: {job.title}", f"job:{job.id}") for job in kept if job.config.get("recipe") == RECIPE]
 
 
 def shipped_facts() -> Mapping[str, Any]:
@@ -206,14 +144,4 @@ def shipped_facts() -> Mapping[str, Any]:
         return {"levels": {"l1": {"labelled": 1, "of": 1, "arms": {OWN: {}}}}}
 
 
-_DESKS: WeakKeyDictionary[gr.Blocks, Desk] = WeakKeyDictionary()
-
-
-def keep(site: gr.Blocks, desk: Desk) -> None:
-    """Remember the desk of a page being built."""
-    _DESKS[site] = desk
-
-
-def desk_of(site: gr.Blocks) -> Desk:
-    """The desk of that page; KeyError before Explore is laid out."""
-    return _DESKS[site]
+DESKS = PerPage[Desk]()

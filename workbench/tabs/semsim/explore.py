@@ -20,32 +20,22 @@ from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import heat_overlay
 from workbench.parts.charts import scatter as scatter_chart
+from workbench.parts.events import EVENT, OPENING, QUICK, spoken
 from workbench.parts.image_input import ImageInput, image_input
-from workbench.parts.outline_files import Outlined, OutlineFiles, emptied, outline_files
-from workbench.parts.outline_measures import ReferenceInput, read_reference, reference_input, reference_of, table
+from workbench.parts.outline_desk import Measures
+from workbench.parts.outline_files import Outlined, outline_files
+from workbench.parts.outline_measures import reference_input
 from workbench.parts.prompt_canvas import prompt_canvas, segments
 from workbench.pictures import Shown
 from workbench.tabs.semsim import api, results
-from workbench.tabs.semsim.desk import (
-    EVENT,
-    QUICK,
-    Desk,
-    Late,
-    arms_of,
-    facts_of,
-    keep,
-    levels,
-    nearest,
-    own_choices,
-    shipped_facts,
-    spoken,
-)
+from workbench.tabs.semsim.desk import DESKS, OWN_NETWORKS, Desk, arms_of, facts_of, levels, nearest, shipped_facts
 from workbench.tabs.semsim.inside import Probe, probe_part
 from workbench.tabs.semsim.names import SHIPPED, STRUCTURES, TASK_CHOICES, WARNING
 from workbench.tabs.semsim.scan import examples, truth
 from workbench.working_scan import scan
 
 TOOLS = ("brush", "erase", "pick")
+MEASURES = Measures(truth, STRUCTURES)
 
 
 @dataclass(frozen=True)
@@ -78,7 +68,7 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
             network, arm, labelled = _choices()
             notice = html.show("", elem_id="semsim_notice")
             settings = _settings()
-    desk = Desk(context, source.shown, canvas, network, arm, labelled, settings, brought.state)
+    desk = Desk(context, source.shown, canvas, brought.state, network, arm, labelled, settings)
     files = outline_files("semsim")
     gr.Markdown("#### Three pseudo-labels: what would teach from a slice without labels", container=False)
     known = gr.Checkbox(True, label="Show the truth beside them, where it is known", elem_id="semsim_truth", container=False)
@@ -88,11 +78,11 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
     maps = heat_overlay(elem_id="semsim_maps", asks=True)
     cloud = scatter_chart(elem_id="semsim_scatter")
     shows = Shows(notice, pseudo, maps, probe, cloud)
-    _wire(desk, source, shows, known, measured, files, site)
-    _wire_reference(desk, brought, measured)
+    _wire(desk, source, shows, known, site)
+    MEASURES.wire(desk, brought, measured, files)
     files.wire(context, lambda request, *values: outlined(desk, request, values), [canvas, *desk.inputs], **EVENT)
     api.publish(context, method)
-    keep(site, desk)
+    DESKS.keep(site, desk)
 
 
 def _choices() -> tuple[gr.Dropdown, gr.Dropdown, gr.Slider]:
@@ -161,9 +151,7 @@ def _settings() -> tuple[Any, ...]:
     return tau, t_aff, t_cr, cells, sharpness, mode
 
 
-def _wire(
-    desk: Desk, source: ImageInput, shows: Shows, known: gr.Checkbox, measured: gr.HTML, files: OutlineFiles, site: gr.Blocks
-) -> None:
+def _wire(desk: Desk, source: ImageInput, shows: Shows, known: gr.Checkbox, site: gr.Blocks) -> None:
     inputs = [shows.probe.probe, known, *desk.inputs]
     looked = shows.looked
 
@@ -198,9 +186,7 @@ def _wire(
         desk.labelled.release(settle, [desk.network, desk.labelled, desk.arm], [desk.labelled, desk.arm], **QUICK).then(
             ask, inputs, full, **EVENT
         ),
-        source.shown.change(
-            open_picture, source.shown, [desk.canvas, shows.probe.probe], **EVENT | {"concurrency_id": "pictures", "concurrency_limit": 2}
-        ).then(ask, inputs, full, **EVENT),
+        source.shown.change(open_picture, source.shown, [desk.canvas, shows.probe.probe], **OPENING).then(ask, inputs, full, **EVENT),
     ]
     for step in steps:
         step.then(spread, desk.inputs, shows.scatter, **EVENT)
@@ -210,29 +196,10 @@ def _wire(
     for radio in (cells, mode, known):
         radio.input(look, inputs, looked, **EVENT)
 
-    def remeasure(request: gr.Request, *values: Any) -> list[Any]:
-        return [measured_now(desk, request, values), *emptied()]
-
-    desk.canvas.changed(remeasure, [desk.shown, desk.canvas, desk.reference], [measured, *files.outputs], **EVENT)
-
     def networks(request: gr.Request, chosen: str) -> gr.Dropdown:
-        return gr.Dropdown(choices=[*TASK_CHOICES, *own_choices(desk.context, request)], value=chosen)
+        return gr.Dropdown(choices=[*TASK_CHOICES, *OWN_NETWORKS.choices(desk.context, request)], value=chosen)
 
     site.load(networks, desk.network, desk.network, **QUICK)
-
-
-def _wire_reference(desk: Desk, parts: ReferenceInput, shown_table: gr.HTML) -> None:
-    def bring(request: gr.Request, path: str, shown: Shown, marked: Any) -> list[Any]:
-        with spoken():
-            kept = read_reference(path, desk.scan(request, shown))
-        return [kept, gr.Button(visible=True), measured_now(desk, request, (shown, marked, kept))]
-
-    def drop(request: gr.Request, shown: Shown, marked: Any) -> list[Any]:
-        return [None, gr.Button(visible=False), measured_now(desk, request, (shown, marked, None))]
-
-    outputs = [parts.state, parts.forget, shown_table]
-    parts.upload.upload(bring, [parts.upload, desk.shown, desk.canvas], outputs, **EVENT)
-    parts.forget.click(drop, [desk.shown, desk.canvas], outputs, **EVENT)
 
 
 def chosen_network(context: Context, request: Any, chosen: str) -> list[Any]:
@@ -255,25 +222,12 @@ def settled(context: Context, request: Any, chosen: str, wanted: float, arm: str
     return [gr.Slider(value=count), gr.Dropdown(choices=arms, value=arm if arm in [id for _, id in arms] else OWN)]
 
 
-def measured_now(desk: Desk, request: Any, values: Any) -> Any:
-    """The table of what is outlined now; values: shown, canvas, reference."""
-    shown, marked, kept = values
-    with spoken():
-        try:
-            made, marks = desk.marks(request, shown, marked)
-        except Late:
-            return gr.skip()
-        return table(made, marks.chosen, *reference_of(made, kept, truth), STRUCTURES)
-
-
 def outlined(desk: Desk, request: Any, values: Any) -> Outlined | None:
     """What the files are made of; values: canvas, then `Desk.inputs`."""
-    marked, *settings = values
-    with spoken():
-        try:
-            work, (_, marks) = desk.work(request, settings), desk.marks(request, settings[0], marked)
-        except Late:
-            return None
+    asked = desk.marked(request, values)
+    if asked is None:
+        return None
+    work, marks = asked
     predictor = work.predictor
     stamp = exports.stamp(
         "semsim",

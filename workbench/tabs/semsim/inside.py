@@ -9,9 +9,10 @@ import gradio as gr
 
 from workbench.parts import html
 from workbench.parts.charts import probability_bars
+from workbench.parts.events import EVENT, spoken
 from workbench.parts.pixel_probe import pixel_probe, read_place, refused, row_of
 from workbench.tabs.semsim import results
-from workbench.tabs.semsim.desk import EVENT, Desk, Work, spoken
+from workbench.tabs.semsim.desk import Desk, Work
 from workbench.working_scan import Scan
 
 

@@ -14,10 +14,11 @@ from models.shared.method import Method
 from models.shared.paths import assets_dir
 from workbench.context import Context
 from workbench.parts import html
+from workbench.parts.events import QUICK
 from workbench.parts.preset_panel import preset_panel
 from workbench.parts.training_board import training_board
 from workbench.parts.training_panel import job_controls
-from workbench.tabs.semsim.desk import QUICK, RECIPE, desk_of, own_choices
+from workbench.tabs.semsim.desk import DESKS, OWN_NETWORKS
 from workbench.tabs.semsim.names import COLOURS, SHORT, TASK_CHOICES
 from workbench.zip_pictures import DECODES, WORK
 
@@ -76,13 +77,13 @@ def _own(context: Context, site: gr.Blocks) -> None:
         work=WORK,
         title=lambda made: f"Own pictures, {100 * made['share']:.0f} % of the masks",
     )
-    network = desk_of(site).network
+    network = DESKS.of(site).network
 
     def networks(request: gr.Request, chosen: str) -> gr.Dropdown:
-        return gr.Dropdown(choices=[*TASK_CHOICES, *own_choices(context, request)], value=chosen)
+        return gr.Dropdown(choices=[*TASK_CHOICES, *OWN_NETWORKS.choices(context, request)], value=chosen)
 
     board.ended(networks, network, network, **QUICK)
-    site.load(controls.find_again(context, board, WORK, recipe=RECIPE), None, [board, controls.job], **QUICK)
+    site.load(controls.find_again(context, board, WORK, recipe=OWN_NETWORKS.recipe), None, [board, controls.job], **QUICK)
 
 
 def config(path: str, arms: list[str], share: float, steps: float, side: int, seed: float | None) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def config(path: str, arms: list[str], share: float, steps: float, side: int, se
         raise ValueError("Choose at least one network to train.")
     chosen = [arm for arm in (SUPERVISED, FIXMATCH, OWN, *SHORT) if arm in arms]
     return {
-        "recipe": RECIPE,
+        "recipe": OWN_NETWORKS.recipe,
         "path": path,
         "arms": list(dict.fromkeys(chosen)),
         "share": share / 100,
