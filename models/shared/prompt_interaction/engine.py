@@ -37,6 +37,10 @@ class Trace:
     """p̂_v (B, N, d_v)."""
     text_prompts: list[Tensor] = field(default_factory=list)
     """p̂_t (B, N, d_t)."""
+    image_next: list[Tensor] = field(default_factory=list)
+    """(B, N, d_v): picture prompts that go on to the next rung; what the last rung makes is not read."""
+    text_next: list[Tensor] = field(default_factory=list)
+    """(B, N, d_t)."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,9 @@ class PromptInteraction(nn.Module):
                     trace.text_from_image.append(s_t)
                 if not closed:
                     p_v, p_t = next_v, next_t
+            if trace is not None:
+                trace.image_next.append(p_v)
+                trace.text_next.append(p_t)
         for block in vision[at_v:]:
             u_v, _ = step(block, u_v)
         for block in words[at_t:]:

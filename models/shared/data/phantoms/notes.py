@@ -16,7 +16,7 @@ from models.shared.data.phantoms.records import Lesion, Phantom
 
 VERDICTS = ("agree", "contradict", "unrelated")
 TRAITS = ("side", "zone", "size", "margin", "density")
-_UNSAID = frozenset({"meniscus-shaped", "sharp-edged"})
+UNSAID = frozenset({"meniscus-shaped", "sharp-edged"})
 SAID = 0.65
 """How often a trait is said."""
 
@@ -60,7 +60,7 @@ def note(phantom: Phantom, verdict: str, random: np.random.Generator) -> Note:
 def traits_of(lesion: Lesion) -> dict[str, str]:
     """What may be said of a lesion; margins that its kind always has are left out, as they tell nothing."""
     found = {name: str(getattr(lesion, name)) for name in TRAITS}
-    return {name: value for name, value in found.items() if value not in _UNSAID}
+    return {name: value for name, value in found.items() if value not in UNSAID}
 
 
 def _kept(traits: Mapping[str, str], random: np.random.Generator) -> dict[str, str]:
@@ -92,7 +92,7 @@ def _invented(family: str, random: np.random.Generator) -> tuple[dict[str, str],
         "margin": str(random.choice(kind.margins)),
         "density": str(random.choice(kind.densities)),
     }
-    return {name: value for name, value in traits.items() if value not in _UNSAID}, kind.called(size), known.modality, known.area
+    return {name: value for name, value in traits.items() if value not in UNSAID}, kind.called(size), known.modality, known.area
 
 
 def _text(modality: str, noun: str, area: str, said: Mapping[str, str], random: np.random.Generator) -> str:
