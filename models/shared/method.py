@@ -153,7 +153,7 @@ def methods() -> tuple[Method, ...]:
 
 def backbones() -> tuple[Method, ...]:
     """The shared encoders that ship with weights of their own. They have a card and a recipe as a room has, but no tab."""
-    return tuple(importlib.import_module(f"models.shared.backbones.{name}.record").METHOD for name in ("clip", "segmenter"))
+    return tuple(importlib.import_module(f"models.shared.backbones.{name}.record").METHOD for name in ("clip", "segmenter", "language"))
 
 
 def get(id: str) -> Method:

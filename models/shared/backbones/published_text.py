@@ -1,6 +1,6 @@
 """A published text encoder of BERT's kind, frozen, from a folder or from the hub, through the transformers package.
 
-transformers is not among the requirements; the sentence of `TextRefused` says how to get it. Legend: B texts, T word pieces, E width.
+Legend: B texts, T word pieces, E width.
 """
 
 from __future__ import annotations
