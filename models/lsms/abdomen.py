@@ -23,6 +23,9 @@ _LIVER = 0.52
 _GAP = 0.025
 _COUNTS = (0.06, 0.1, 0.24, 0.3, 0.3)
 """How often a slice has no lesion, one, two, three and four."""
+_ALIKE = 0.5
+"""Share of slices whose lesions are all of one size. Without them a network reads "the large lesion" as the largest one: that fits nearly every slice of
+mixed sizes, and where all are small it outlined them all the same (right for 1 of 9 such phrases after 10,000 steps, for 9 of 10 with them after 3,000)."""
 _TRIES = 60
 
 
@@ -88,11 +91,13 @@ def _lesions(random, y, x, liver, middle: tuple[float, float], count: int) -> tu
     made: list[Lesion] = []
     grey: list[float] = []
     taken: list[tuple[float, float, float]] = []
+    only = str(random.choice(SIZES)) if random.random() < _ALIKE else ""
     for _ in range(_TRIES):
         if len(made) == count:
             break
         words = [str(random.choice(values)) for values in (SIZES, DENSITIES, LOBES, PARTS)]
         size, density, lobe, part = words
+        size = only or size
         radius = random.uniform(*_RADIUS[size])
         down = random.uniform(0.06, 0.24) * (1 if part == "lower" else -1)
         across = random.uniform(0.07, 0.3) * (-1 if lobe == "right" else 1)

@@ -71,7 +71,7 @@ class Plan:
     tests: int = 300
     test_phrases: int = 4
     side: int = 64
-    steps: int = 10000
+    steps: int = 6000
     batch: int = 8
     lr: float = 2e-3
     weight_decay: float = 1e-2

@@ -1,17 +1,18 @@
 """SemSim: weak-to-strong consistency with two more views of every prediction (arXiv 2410.13486).
 
-The record of this room stands in `record.py` and moves here once its weights ship; until then no list shows the room. Importing this package loads
-no PyTorch; ``SemSim``, the network under its own name, is loaded when first asked for.
+Importing this package loads no PyTorch; ``SemSim``, the network under its own name, is loaded when first asked for.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from models.semsim.record import METHOD
+
 if TYPE_CHECKING:
     from models.semsim.network import SemSim
 
-__all__ = ["SemSim"]
+__all__ = ["METHOD", "SemSim"]
 
 
 def __getattr__(name: str) -> Any:
