@@ -44,7 +44,8 @@ def evaluate(arms: Sequence[str], card: Card, tensors: Mapping[str, Tensor]) -> 
 def parameters(config: Mapping[str, object] | None = None) -> tuple[int, int]:
     """(numbers of towers and method together, numbers that learn) of the full network on the small CLIP."""
     clip = study.clip_of()
-    net = study.build(clip, read_plan((OWN,), config or {}), OWN, 0)
+    settings = {name: value for name, value in (config or {}).items() if name != "arms"}
+    net = study.build(clip, read_plan((OWN,), settings), OWN, 0)
     return clip.parameters + net.trained(), net.trained()
 
 

@@ -14,7 +14,7 @@ from models.shared.prompt_interaction import room, study
 from models.shared.prompt_interaction.plan import read_plan
 
 ARMS = ("full", "off", "text_only")
-CONFIG = {"seeds": 2, "steps": 4, "batch": 4, "pool": 12, "tests": 8, "notes": 1}
+CONFIG = {"arms": list(ARMS), "seeds": 2, "steps": 4, "batch": 4, "pool": 12, "tests": 8, "notes": 1}
 SOME = replace(EPIC_METHOD, id="some_room", title="Some room", presets=(), deviations=())
 
 
