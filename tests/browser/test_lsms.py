@@ -28,7 +28,7 @@ DRAWERS = {
 def room(page: Page) -> Page:
     choose_room(page, "LSMS")
     page.wait_for_function("() => /Outlined/.test(document.querySelector('#lsms_verdict')?.innerText)", timeout=SLOW_MS)
-    page.wait_for_function("() => /Dice/.test(document.querySelector('#lsms_measures table')?.innerText)", timeout=SLOW_MS)
+    page.wait_for_function("() => /px|mm/.test(document.querySelector('#lsms_measures table')?.innerText)", timeout=SLOW_MS)
     return page
 
 

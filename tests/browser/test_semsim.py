@@ -31,7 +31,7 @@ DRAWERS = {
 def room(page: Page) -> Page:
     choose_room(page, "SemSim")
     page.wait_for_selector("#semsim_pseudo figure", timeout=SLOW_MS)
-    page.wait_for_function("() => /Dice/.test(document.querySelector('#semsim_measures table')?.innerText)", timeout=SLOW_MS)
+    page.wait_for_function("() => /px|mm/.test(document.querySelector('#semsim_measures table')?.innerText)", timeout=SLOW_MS)
     page.wait_for_selector("#semsim_scatter svg", timeout=SLOW_MS)  # the last of what the opening draws
     return page
 
