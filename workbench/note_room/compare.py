@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PICTURES, FIRST = 40, 5000
 """Fresh test phantoms for the mistakes, beyond those that the card's numbers come from."""
 
+CSS = ".lb-tables { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(340px, 100%), 1fr)); gap: 14px; } .lb-tables > * { min-width: 0; margin: 0; }"
+
 
 def compare(room: NoteRoom, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
@@ -39,7 +41,7 @@ def compare(room: NoteRoom, context: Context, site: gr.Blocks) -> None:
     )
     with gr.Row(elem_classes="lb-controls"):
         count = gr.Button("Count the mistakes", elem_id=f"{id}_count")
-    counted = html.show("", elem_id=f"{id}_counted")
+    counted = html.show("", elem_id=f"{id}_counted", css_template=CSS)
     gr.Markdown("#### What learning costs, measured on this machine now", container=False)
     with gr.Row(elem_classes="lb-controls"):
         measure = gr.Button("Measure", elem_id=f"{id}_cost_measure")
@@ -110,7 +112,7 @@ def confusions(room: NoteRoom, context: Context) -> str:
         right = sum(counts[k][k] for k in range(3))
         label = room.short(arm) + (": both ways" if arm == OWN else "")
         made.append(html.card(f"{label}: {right} of {true.size} right", html.table(["True \\ said", *predictor.verdicts], rows)))
-    return "".join(made)
+    return f'<div class="lb-tables">{"".join(made)}</div>'
 
 
 @lru_cache(maxsize=1)
@@ -127,7 +129,7 @@ def costs(room: NoteRoom, context: Context) -> str:
 
     predictor = room.load(OWN, device=context.find_device())
     rows = [
-        [html.text(one.label), f"{one.trained:,}", f"{100 * one.share:.2g} %", f"{one.step_ms:.0f} ms", f"{one.memory_bytes / 1e6:.1f} MB"]
+        [html.text(one.label), f"{one.trained:,}", f"{100 * one.share:.3g} %", f"{one.step_ms:.0f} ms", _megabytes(one.memory_bytes)]
         for one in measured(predictor.clip, predictor.net.config)
     ]
     note = (
@@ -135,3 +137,7 @@ def costs(room: NoteRoom, context: Context) -> str:
         "the way back, gradients and the optimiser's moments; the weights, the same for all, are left out.</p>"
     )
     return html.table(["What learns", "Numbers", "Share of all", "A step", "Memory for learning"], rows) + note
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"

@@ -23,6 +23,7 @@ RUNGS, PROMPTS = 3, 4
 """Of the shipped networks; the controls offer so many."""
 NO_TURN = "<p class='lb-hint'>No word of this note has another value here.</p>"
 WAITING = "<p class='lb-hint'>Write a note about the picture, or choose one to try.</p>"
+ASK_LEFT = "Press the button above to see how much each word matters."
 SLOW = EVENT | {"show_progress": "minimal"}
 
 
@@ -97,7 +98,7 @@ def explore(room: NoteRoom, context: Context, site: gr.Blocks) -> None:
     with gr.Row(elem_classes="lb-controls"):
         ask_changed = gr.Button("Put the changed note into the box", visible=False, elem_id=f"{id}_ask_changed")
         leave = gr.Button("Leave out each word in turn", elem_id=f"{id}_leave")
-    left = charts.gauges(elem_id=f"{id}_left")
+    left = charts.gauges(elem_id=f"{id}_left", empty=ASK_LEFT)
     desk = Desk(room, context, source.shown, note, network, *_hub(room))
     shows = Shows(lens, words, gauge, verdict, ladder, kept_words, turns, change, ask_changed, gr.State(""), rung, prompt, step)
     _wire(desk, source, shows, suggested)
@@ -182,7 +183,7 @@ def _wire_words(desk: Desk, shows: Shows, leave: gr.Button, left: gr.HTML) -> No
     leave.click(each, desk.inputs, left, **SLOW)
     # what was worked out belongs to the note, picture and network it was worked out for
     for one in (desk.note, desk.shown, desk.network):
-        one.change(lambda: gr.HTML(data={"empty": ""}), None, left, **QUICK)
+        one.change(lambda: gr.HTML(data={"empty": ASK_LEFT}), None, left, **QUICK)
 
 
 def _wire_undo(desk: Desk, undo: gr.Button) -> None:

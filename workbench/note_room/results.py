@@ -186,18 +186,13 @@ def left_out(work: Work) -> dict[str, Any]:
         return gauges_data([], empty="The note needs at least two words, so that one can be left out.")
     place = int(work.answer.probability.argmax())
     before = float(work.answer.probability[place])
-    items = [
-        Gauge(
-            f"without “{word}”",
-            100 * (float(one.probability[place]) - before),
-            -100,
-            100,
-            text=f"{_signed(100 * (float(one.probability[place]) - before))} → {one.verdict}",
-            colour=0 if one.verdict == work.answer.verdict else 1,
-        )
-        for word, one in zip(work.answer.words, answers, strict=True)
-    ]
-    about = f"Change of the probability of “{work.answer.verdict}” ({100 * before:.0f} % with all words), in points; behind the arrow the verdict without the word."
+    items = []
+    for word, one in zip(work.answer.words, answers, strict=True):
+        points = 100 * (float(one.probability[place]) - before)
+        other = one.verdict != work.answer.verdict
+        told = _signed(points) + (f" → {one.verdict}" if other else "")
+        items.append(Gauge(f"without “{word}”", points, -100, 100, text=told, colour=int(other)))
+    about = f"Change of the probability of “{work.answer.verdict}” ({100 * before:.0f} % with all words), in points; an arrow names the verdict where it turns."
     return gauges_data(items, title="Each word left out in turn", about=about)
 
 

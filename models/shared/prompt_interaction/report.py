@@ -55,7 +55,8 @@ def findings(found: Mapping[str, Sequence[Found]], test: Pairs) -> list[str]:
             lambda t, n=own.shape[1]: t[:, :n].mean() - t[:, n:].mean(),
         )
         verdict = "better" if gain.low > 0 else "worse" if gain.high < 0 else "no difference shown"
-        said.append(f"Accuracy {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}) against “{ARMS[arm].label}”: {verdict}.")
+        numbers = f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})".replace("-", "−")
+        said.append(f"Accuracy {numbers} against “{ARMS[arm].label}”: {verdict}.")
     return said
 
 

@@ -64,7 +64,7 @@ def turns(text: str) -> list[Turn]:
     by_trait = {one.trait: one.value for one in spoken}
     for one in spoken:
         options = {value for family in _families(text) for value in _options(family)[one.trait]} - {one.value}
-        for other in sorted(options):
+        for other in sorted(options, key=lambda one: (one == "midline", one)):  # left and right are each other's opposites first
             if one.trait in ("side", "zone") and not _possible({**by_trait, one.trait: other}, text):
                 continue
             made.append(Turn(one.trait, one.value, other, text[: one.start] + other + text[one.start + len(one.value) :]))
