@@ -158,8 +158,8 @@ PRESETS = (
         "Few pictures and steps, one seed, two arms; a minute. Shows that everything runs; its numbers mean little.",
         {
             "tasks": {
-                "notes": {"arms": [OWN, OFF], "pool": 64, "tests": 24, "steps": 30},
-                "outline": {"arms": [OWN, OFF], "pool": 48, "tests": 16, "steps": 20},
+                "notes": {"arms": [OWN, OFF], "pool": 64, "tests": 24, "steps": 30, "batch": 16},
+                "outline": {"arms": [OWN, OFF], "pool": 48, "tests": 16, "steps": 20, "batch": 16},
             },
             "seeds": 1,
         },

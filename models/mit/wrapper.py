@@ -198,7 +198,7 @@ class Predictor:
 
 def _stack(parts: list[list[Tensor]]) -> np.ndarray:
     """(Λ, h) of the one modality."""
-    return np.array([one[0].reshape(-1, one[0].shape[-1])[0].cpu().numpy() for one in parts])
+    return np.array([one[0].detach().reshape(-1, one[0].shape[-1])[0].cpu().numpy() for one in parts])
 
 
 def _attention(trace: Trace, t: int) -> np.ndarray:
