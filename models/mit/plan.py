@@ -152,7 +152,7 @@ def settings(task: Task) -> dict[str, Any]:
 
 
 PRESETS = (
-    Preset("embedded", "Both tasks, every arm, 3 seeds; about half an hour on one core. A stopped study goes on.", {"seeds": 3}),
+    Preset("embedded", "Both tasks, every arm, 3 seeds. A stopped study goes on.", {"seeds": 3}),
     Preset(
         "quick",
         "Few pictures and steps, one seed, two arms; a minute. Shows that everything runs; its numbers mean little.",

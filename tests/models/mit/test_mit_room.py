@@ -16,7 +16,12 @@ from models.shared.backbones.language.record import METHOD as LANGUAGE
 from models.shared.packing import pack
 
 pytestmark = pytest.mark.skipif(not LANGUAGE.checkpoint.is_file(), reason="the small language model is not in this copy")
-QUICK = read_plan({"tasks": {"notes": {"pool": 8, "tests": 8, "steps": 3, "batch": 6}, "outline": {"pool": 8, "tests": 8, "steps": 2, "batch": 4}}, "seeds": 1})
+QUICK = read_plan(
+    {
+        "tasks": {"notes": {"pool": 8, "tests": 8, "steps": 3, "batch": 6}, "outline": {"pool": 8, "tests": 8, "steps": 2, "batch": 4}},
+        "seeds": 1,
+    }
+)
 
 
 @pytest.fixture(scope="module")
