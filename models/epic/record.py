@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.epic.plan import ARMS, PRESETS
 from models.shared.method import Deviation, Method, Paper, Switch
+from models.shared.prompt_interaction.plan import Plan
 
 DEVIATIONS = (
     Deviation("The hub", "Each prompt keeps its own content and adds the others' prompts, weighted by a softmax of cosines at temperature 0.1.", "Its formula was not read; summaries say lightweight, similarity-based, two-way, own context kept.", "inferred"),
@@ -15,7 +16,7 @@ DEVIATIONS = (
     Deviation("Width maps", "One pair, shared by all rungs; the map from note to picture also makes the first picture prompts.", "Maps for every rung would exceed the numbers that are quoted.", "inferred"),
     Deviation("Read-out", "Frozen norms and projections of both towers, side by side, and a linear head; prompts are not read.", "Not given; so the network without prompts is exactly the frozen one.", "inferred"),
     Deviation("Task and data", "Phantoms with notes that agree, contradict or belong elsewhere.", "UPMC-Food101, SNLI-VE and MM-IMDB hold no scans.", "inferred"),
-    Deviation("Training", "AdamW 1e-3, 5 % warm-up and cosine, 800 steps of 32 pairs.", "Not given.", "inferred"),
+    Deviation("Training", f"AdamW {Plan.lr:g}, 5 % warm-up and cosine, {Plan.steps} steps of {Plan.batch} pairs.", "Not given.", "inferred"),
 )  # fmt: skip
 
 METHOD = Method(

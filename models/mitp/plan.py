@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from models.shared.method import Preset
 
-ARMS = ("full", "off", "no_hub", "to_text", "to_vision", "joint", "joint_masked", "pairwise", "gelu", "text_only", "image_only")
+ARMS = ("full", "off", "no_hub", "to_text", "to_vision", "uniform", "joint", "joint_masked", "pairwise", "gelu", "text_only", "image_only")
 """Of `models.shared.prompt_interaction.plan.ARMS`."""
 
 PRESETS = (
@@ -12,6 +12,18 @@ PRESETS = (
         "embedded",
         "Every network of this room on phantoms with notes, 3 seeds; networks that EPIC and MITP share are trained once for both. A stopped study goes on.",
         {"seeds": 3},
+    ),
+    Preset(
+        "cpu",
+        "One seed of the networks that the two rooms compare: no prompts, hub off, one way each, mixed alike, both ways, one side alone. About 40 minutes of one "
+        "processor core for EPIC and MITP together. In our trials so short a training had only begun to tell contradicting notes from agreeing ones.",
+        {
+            "arms": ["full", "off", "no_hub", "to_text", "to_vision", "uniform", "text_only", "image_only", "joint_masked"],
+            "seeds": 1,
+            "pool": 2000,
+            "tests": 200,
+            "steps": 700,
+        },
     ),
     Preset(
         "quick",

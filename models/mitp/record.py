@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models.mitp.plan import ARMS, PRESETS
 from models.shared.method import Deviation, Method, Paper, Switch
+from models.shared.prompt_interaction.plan import Plan
 
 DEVIATIONS = (
     Deviation("Consolidation", "Cosines of each own prompt with each foreign one, a softmax at temperature 0.1, and the weighted sum; one bank of both sets and pairs alone are ablations.", "Said to be parameter-free and similarity-based; its formula was not read.", "inferred"),
@@ -16,7 +17,7 @@ DEVIATIONS = (
     Deviation("Width maps", "One pair, shared by all rungs; the map from note to picture also makes the first picture prompts.", "Maps for every rung would exceed the numbers that are quoted.", "inferred"),
     Deviation("Read-out", "Frozen norms and projections of both towers, side by side, and a linear head; prompts are not read.", "Not given; so the network without prompts is exactly the frozen one.", "inferred"),
     Deviation("Task and data", "Phantoms with notes that agree, contradict or belong elsewhere.", "UPMC-Food101, SNLI-VE and MM-IMDB hold no scans.", "inferred"),
-    Deviation("Training", "AdamW 1e-3, 5 % warm-up and cosine, 800 steps of 32 pairs.", "Not given.", "inferred"),
+    Deviation("Training", f"AdamW {Plan.lr:g}, 5 % warm-up and cosine, {Plan.steps} steps of {Plan.batch} pairs.", "Not given.", "inferred"),
 )  # fmt: skip
 
 METHOD = Method(

@@ -43,6 +43,9 @@ def test_both_rooms_speak_of_networks_the_engine_knows_and_share_runs(tmp_path, 
         study.name(one, "off", 0),
     }
     assert study.runs_of(one).folder == study.runs_of(other).folder
-    for method in (EPIC_METHOD, MITP_METHOD):
+    for method, arms in ((EPIC_METHOD, EPIC), (MITP_METHOD, MITP)):
+        for preset in method.presets:
+            assert "full" in read_plan(arms, preset.config).arms
+        assert {"off", "no_hub", "to_text", "to_vision", "uniform", "full"} <= set(read_plan(arms, method.preset("cpu").config).arms)
         assert method.recipe().parameters()[1] == 63_587
         assert "reconstruction" in method.paper.read
