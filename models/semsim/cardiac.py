@@ -15,8 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-STRUCTURES = ("RV", "myocardium", "LV")
-NAMES = ("right ventricle", "myocardium", "left ventricle")
 FIELD_MM = 128.0
 """Side of the made-up field of view."""
 _KEY = 83  # keeps this family's random numbers apart from other phantoms'

@@ -66,7 +66,7 @@ def test_list_as_text_and_as_json(zulu, capsys):
     capsys.readouterr()
     assert main(["list", "--json"]) == 0
     entry, *encoders = json.loads(capsys.readouterr().out)
-    assert [encoder["id"] for encoder in encoders] == ["clip_small", "sam2_small"]
+    assert [encoder["id"] for encoder in encoders] == ["clip_small", "sam2_small", "language_small"]
     assert entry == {
         "id": "zulu",
         "title": "Title of zulu",

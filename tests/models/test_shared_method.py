@@ -31,7 +31,7 @@ def test_an_unknown_method_is_answered_with_the_known_ones(make_room):
     make_room("zulu")
     with pytest.raises(method.UnknownMethod) as caught:
         method.get("zula")
-    assert str(caught.value) == "There is no method called 'zula'; the known ones are: zulu, clip_small, sam2_small."
+    assert str(caught.value) == "There is no method called 'zula'; the known ones are: zulu, clip_small, sam2_small, language_small."
     assert isinstance(caught.value, KeyError)
 
 

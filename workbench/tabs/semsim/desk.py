@@ -14,7 +14,7 @@ from workbench.own_networks import OwnNetworks
 from workbench.parts.events import PerPage
 from workbench.parts.outline_desk import OutlineDesk
 from workbench.parts.segments import Segment
-from workbench.tabs.semsim.names import SHIPPED, SHORT
+from workbench.tabs.semsim.names import SHIPPED, SHORT, plain
 from workbench.working_scan import Scan
 
 if TYPE_CHECKING:
@@ -34,11 +34,15 @@ class Work:
     options: Options
     result: Result
 
+    @property
+    def names(self) -> list[str]:
+        """The structures in plain words, in the order of their numbers."""
+        return [plain(name) for name in self.predictor.structures]
+
     def segments(self) -> list[Segment]:
         """The outlined structures as the canvas takes them."""
-        names = self.predictor.structures
-        masks = [self.result.mask == number for number in range(1, len(names) + 1)]
-        return [Segment(0, name, mask, origin="auto") for name, mask in zip(names, masks, strict=True) if mask.any()]
+        masks = [self.result.mask == number for number in range(1, len(self.names) + 1)]
+        return [Segment(0, name, mask, origin="auto") for name, mask in zip(self.names, masks, strict=True) if mask.any()]
 
 
 @dataclass(frozen=True, eq=False)

@@ -236,7 +236,7 @@ def outlined(desk: Desk, request: Any, values: Any) -> Outlined | None:
         network=predictor.arm,
         labelled=predictor.labelled,
     )
-    return Outlined(work.scan, marks.chosen, predictor.structures, results.numbers(work), stamp)
+    return Outlined(work.scan, marks.chosen, work.names, results.numbers(work), stamp)
 
 
 def answered(desk: Desk, request: Any, at: Any, true: bool, values: Any) -> list[Any]:

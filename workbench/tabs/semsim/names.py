@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from models.semsim.cardiac import NAMES
-from models.semsim.cardiac import STRUCTURES as CARDIAC
 from models.semsim.plan import ARMS, FIXMATCH, LITERAL, OWN, SUPERVISED, TASKS
 
 SHIPPED = "cardiac"
@@ -20,7 +18,7 @@ SHORT = {
     "semsim_minus": "Plain convolution for the fusion module",
 }
 COLOURS = {arm: place for place, arm in enumerate(ARMS)}
-STRUCTURES = dict(zip(CARDIAC, NAMES, strict=True)) | {"background": "background"}
+STRUCTURES = {"RV": "right ventricle", "myocardium": "myocardium", "LV": "left ventricle", "background": "background"}
 RGB = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (204, 121, 167))
 """Of the structures, in their order: those that the canvas gives them."""
 PSEUDO = {
