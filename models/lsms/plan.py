@@ -30,6 +30,8 @@ class Arm:
     """What differs from the full network's settings."""
     contrast: float = 0.2
     """Weight λ of the contrast between pixels and sentence."""
+    emptiness: float = 0.5
+    """Weight μ of the harder look at pictures in which nothing fits; it grows from nought between a tenth and half of the training."""
     none: float = 0.3
     """Share of training phrases that name what is not there; a quarter of the test phrases do."""
 
@@ -53,6 +55,7 @@ ARMS: Mapping[str, Arm] = {
         Arm("no_contrast", "without the contrast of pixels and sentence", contrast=0.0),
         Arm("no_coords", "without telling pixels where they lie", {"coords": False}),
         Arm("lang_per_branch", "language for every kernel size", {"lang_per_branch": True}),
+        Arm("no_emptiness", "without the harder look at pictures in which nothing fits", emptiness=0.0),
         Arm("no_none", "taught without phrases of what is not there", none=0.0),
     )
 }

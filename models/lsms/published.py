@@ -64,7 +64,9 @@ def _trained(text, plan: Plan, device: str):
         torch.manual_seed(plan.seeds[0])
         net = LSMS(config)
     train = pairs("train", plan.slices, plan.phrases, side=plan.side)
-    for step, loss in fit(Speaking(net, text), train, plan, contrast=ARMS[OWN].contrast, seed=plan.seeds[0], device=device):
+    for step, loss in fit(
+        Speaking(net, text), train, plan, contrast=ARMS[OWN].contrast, emptiness=ARMS[OWN].emptiness, seed=plan.seeds[0], device=device
+    ):
         print(f"step {step} of {plan.steps}, loss {loss:.3f}", file=sys.stderr)
     packed = pack(net.state_dict())
     net.to("cpu", memory_format=torch.contiguous_format)

@@ -128,7 +128,7 @@ def run_one(plan: Plan, run: tuple[str, int], folder: Path, device: str = "cpu")
     arm, started = ARMS[arm_id], time.perf_counter()
     train = pairs("train", plan.slices, plan.phrases, side=plan.side, none=arm.none, start=seed * plan.slices)
     net = build(arm, seed)
-    yield from fit(net, train, plan, contrast=arm.contrast, seed=seed, device=device)
+    yield from fit(net, train, plan, contrast=arm.contrast, emptiness=arm.emptiness, seed=seed, device=device)
     seconds = time.perf_counter() - started
     packed = pack(net.state_dict())
     net.to("cpu", memory_format=torch.contiguous_format)  # as a loaded network is, so that its numbers are the same to the bit

@@ -57,18 +57,17 @@ def findings(found: dict[str, Sequence[Found]]) -> list[str]:
     own = card_metrics(OWN, found[OWN]) if OWN in found else {}
     said = []
     if own:
-        at = {
-            name: own[metric_name(name, OWN)]
-            for name in ("miou", "shuffled_miou", "empty_accuracy", "clash", "reworded_change", "mirror_agreement")
-        }
+        at = {name: own[metric_name(name, OWN)] for name in ("miou", "shuffled_miou", "empty_accuracy", "clash", "reworded_change")}
+        mirrored = own.get(metric_name("mirror_agreement", OWN))  # a network that outlines nothing at all has none
         n = at["miou"].n
         said = [
             f"The lesion a phrase names is outlined with a mean IoU of {_told(at['miou'])}; asked another slice's phrase, the same network reaches {_told(at['shuffled_miou'])}: it listens ({n} test slices).",
             f"Where nothing fits the phrase it says so in {100 * at['empty_accuracy'].value:.0f} % ({100 * at['empty_accuracy'].low:.0f} to {100 * at['empty_accuracy'].high:.0f} %) of such phrases.",
             f"Two phrases that mean different lesions of a slice get outlines that overlap by {_told(at['clash'])} (IoU; 0 would be right).",
             f"Other words of the same meaning change a phrase's Dice by {_told(at['reworded_change'])} on average.",
-            f"The mirrored slice with the mirrored phrase gets the mirrored outline: IoU {_told(at['mirror_agreement'])}.",
         ]
+        if mirrored:
+            said.append(f"The mirrored slice with the mirrored phrase gets the mirrored outline: IoU {_told(mirrored)}.")
     for arm, runs in found.items():
         if arm == OWN or OWN not in found:
             continue

@@ -9,7 +9,7 @@ import torch
 from models.lsms import abdomen, phrases, recipe, study, study_report
 from models.lsms.checks import LAWS, lively
 from models.lsms.config import Config, ConfigRefused, from_json
-from models.lsms.losses import contrast_loss, outline_loss
+from models.lsms.losses import HARDEST, contrast_loss, false_outline_loss, outline_loss
 from models.lsms.meaning import meant
 from models.lsms.network import LSMS, Trace
 from models.lsms.plan import ARMS, PRESETS, Plan, PlanRefused, read_plan
@@ -224,3 +224,16 @@ def test_a_change_of_the_networks_defaults_is_another_run_and_more_seeds_go_on(m
     assert study.place(study.work_folder(more), "full", 0) == before
     monkeypatch.setattr("models.lsms.plan.Config", lambda **given: Config(**{"width": 48, **given}))
     assert study.place(study.work_folder(plan), "full", 0) != before
+
+
+def test_a_certain_false_outline_is_unlearned_where_nothing_fits_and_nothing_changes_elsewhere():
+    logits = torch.full((2, 1, 64, 64), -9.0)
+    logits[:, :, :8, :8] = 9.0  # HARDEST pixels, certain
+    logits.requires_grad_()
+    mask = torch.zeros(2, 64, 64, dtype=torch.bool)
+    mask[1, :8, :8] = True
+    plain = torch.autograd.grad(outline_loss(logits, mask), logits)[0]
+    hard = torch.autograd.grad(false_outline_loss(logits, mask), logits)[0]
+    assert int((hard[0] > 1e-4).sum()) == HARDEST
+    assert hard[0].sum() > 20 * plain[0].sum() > 0
+    assert not hard[1].any()

@@ -18,6 +18,7 @@ SHORT = {
     "no_contrast": "No pixel–sentence contrast",
     "no_coords": "Not told where a pixel lies",
     "lang_per_branch": "Language for each kernel size",
+    "no_emptiness": "No harder look at empty targets",
     "no_none": "Never taught “there is none”",
 }
 STRUCTURE = "lesion"
