@@ -20,6 +20,10 @@ def race(open_page) -> Page:
 
 
 def start(page: Page) -> None:
+    """A race that goes on until it is stopped: the example's own is over in five seconds, and a slow machine takes as long to load the page anew."""
+    page.click("text=More settings")
+    page.fill("#sofim_steps input[type=number]", "5000")
+    page.press("#sofim_steps input[type=number]", "Tab")
     page.click("#sofim_race_start")
     page.wait_for_selector("#sofim_board .lb-race[data-state=running]")
 
