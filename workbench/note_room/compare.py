@@ -14,10 +14,11 @@ from workbench.context import Context
 from workbench.note_room.cases import truth
 from workbench.note_room.desk import Desk
 from workbench.note_room.explore import SLOW
-from workbench.note_room.room import BATCH_ARMS, NoteRoom, spoken_verdict
+from workbench.note_room.room import BATCH_ARMS, NoteRoom
 from workbench.parts import html
 from workbench.parts.charts import Series, bars_data, probability_bars
 from workbench.parts.events import EVENT, spoken
+from workbench.parts.notes import spoken_verdict
 
 if TYPE_CHECKING:
     from models.shared.prompt_interaction.data import Pairs

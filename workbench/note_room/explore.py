@@ -13,10 +13,13 @@ from workbench.context import Context
 from workbench.note_room import api, results
 from workbench.note_room.cases import examples, suggestions
 from workbench.note_room.desk import ALL_RUNGS, MAX_NOTE, Desk, Work
-from workbench.note_room.room import SIDES, WARNING, NoteRoom
+from workbench.note_room.room import WARNING, NoteRoom
 from workbench.parts import charts, html
 from workbench.parts.events import EVENT, OPENING, QUICK, spoken
 from workbench.parts.image_input import ImageInput, image_input
+from workbench.parts.notes import SIDES
+from workbench.parts.text_undo import text_undo
+from workbench.parts.word_shares import CSS as WORDS_CSS
 from workbench.pictures import Shown
 
 RUNGS, PROMPTS = 3, 4
@@ -89,7 +92,7 @@ def explore(room: NoteRoom, context: Context, site: gr.Blocks) -> None:
             elem_id=f"{id}_prompt",
         )
         step = gr.Radio([(name, k) for k, name in enumerate(room.steps)], value=1, label="Tables show", elem_id=f"{id}_step")
-    words = html.show("", elem_id=f"{id}_words", css_template=results.CSS)
+    words = html.show("", elem_id=f"{id}_words", css_template=WORDS_CSS)
     ladder = html.show("", elem_id=f"{id}_ladder", css_template=results.CSS)
     gr.Markdown("#### Change the note word by word", container=False)
     kept_words = gr.CheckboxGroup([], label="Words; press one to leave it out", elem_id=f"{id}_kept_words", elem_classes="lb-chips")
@@ -103,7 +106,7 @@ def explore(room: NoteRoom, context: Context, site: gr.Blocks) -> None:
     shows = Shows(lens, words, gauge, verdict, ladder, kept_words, turns, change, ask_changed, gr.State(""), rung, prompt, step)
     _wire(desk, source, shows, suggested)
     _wire_words(desk, shows, leave, left)
-    _wire_undo(desk, undo)
+    text_undo(note, undo)
     _wire_depth(desk)
     _wire_files(desk)
     api.publish(room, context)
@@ -184,20 +187,6 @@ def _wire_words(desk: Desk, shows: Shows, leave: gr.Button, left: gr.HTML) -> No
     # what was worked out belongs to the note, picture and network it was worked out for
     for one in (desk.note, desk.shown, desk.network):
         one.change(lambda: gr.HTML(data={"empty": ASK_LEFT}), None, left, **QUICK)
-
-
-def _wire_undo(desk: Desk, undo: gr.Button) -> None:
-    past, now = gr.State([]), gr.State(desk.note.value)
-
-    def remember(note: str, past: list[str], now: str) -> list[Any]:
-        return [past, now, gr.skip()] if note == now else [[*past, now][-50:], note, gr.Button(interactive=True)]
-
-    def back(past: list[str], now: str) -> list[Any]:
-        earlier = past[-1] if past else now
-        return [earlier, past[:-1], earlier, gr.Button(interactive=len(past) > 1)]
-
-    desk.note.change(remember, [desk.note, past, now], [past, now, undo], **QUICK)
-    undo.click(back, [past, now], [desk.note, past, now, undo], **QUICK)
 
 
 def _wire_depth(desk: Desk) -> None:

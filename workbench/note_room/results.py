@@ -9,10 +9,11 @@ import numpy as np
 
 from workbench.note_room.cases import truth
 from workbench.note_room.desk import Work
-from workbench.note_room.room import TRAIT_WORDS, spoken_verdict
 from workbench.parts import html
 from workbench.parts.charts import Gauge, Heat, gauges_data, heats_data
 from workbench.parts.look_panels import jpeg_url
+from workbench.parts.notes import spoken_verdict, told_truth
+from workbench.parts.word_shares import word_shares
 
 if TYPE_CHECKING:
     from models.shared.prompt_interaction.seeing import Answer, Rung
@@ -28,8 +29,6 @@ CSS = """
 .lb-rung figure { margin: 0; min-width: 0; overflow-x: auto; } .lb-rung figcaption { font-size: 13px; color: var(--body-text-color-subdued); padding: 3px 0; }
 .lb-rung table { border-collapse: separate; border-spacing: 2px; font-size: 12.5px; } .lb-rung th { font-weight: 400; padding: 2px 4px; color: var(--body-text-color-subdued); }
 .lb-rung td { text-align: center; padding: 4px 7px; border-radius: 4px; min-width: 34px; background: color-mix(in srgb, var(--color-accent) calc(var(--s) * 45%), transparent); color: var(--body-text-color); }
-.lb-words { line-height: 2.4; margin: 4px 0; } .lb-words span { display: inline-block; padding: 0 3px; text-align: center; line-height: 1.25; vertical-align: top; }
-.lb-words i { display: block; height: 5px; border-radius: 2px; background: var(--color-accent); opacity: calc(.12 + .88 * var(--s)); } .lb-words small { display: block; font-size: 11.5px; color: var(--body-text-color-subdued); }
 @media (max-width: 600px) { .lb-rung { grid-template-columns: minmax(0, 1fr); } }
 """
 
@@ -53,10 +52,7 @@ def verdict(work: Work) -> str:
     said = [f"<b>The note {html.text(spoken_verdict(answer.verdict))}</b>, says the network."]
     known = truth(work.scan.picture, answer.note)
     if known is not None and set(answer.verdicts) >= {"agree", "contradict", "unrelated"}:
-        told, wrong = known
-        false = f" (false: {html.text(', '.join(TRAIT_WORDS[one] for one in wrong))})" if wrong else ""
-        right = "<span class='lb-good'>right</span>" if told == answer.verdict else "<span class='lb-bad'>wrong</span>"
-        said.append(f"In truth it {html.text(spoken_verdict(told))}{false}: {right}.")
+        said.append(told_truth(known, answer.verdict))
     strange = unknown_words(answer.note)
     if strange:
         named = ", ".join(f"<mark>{html.text(word)}</mark>" for word in strange)
@@ -91,13 +87,8 @@ def words(work: Work, rung: int, prompt: int) -> str:
         return f"<p class='lb-hint'>{NO_PROMPTS}</p>"
     values = one.words.mean(0) if prompt == ALL else one.words[_place(one, prompt)]
     title = "All note prompts" if prompt == ALL else f"Note prompt {_place(one, prompt) + 1}"
-    top = max(float(values.max()), 1e-9)
-    shown = " ".join(
-        f'<span>{html.text(word)}<i style="--s:{v / top:.2f}" aria-hidden="true"></i><small>{100 * v:.0f} %</small></span>'
-        for word, v in zip(work.answer.words, values, strict=True)
-    )
     rest = 100 * (1 - float(values.sum()))
-    return f"<p class='lb-hint'>{title}, rung {rung + 1}: share of attention on each word; {rest:.0f} % lies on the note's start and end and on other prompts.</p><div class='lb-words'>{shown}</div>"
+    return f"<p class='lb-hint'>{title}, rung {rung + 1}: share of attention on each word; {rest:.0f} % lies on the note's start and end and on other prompts.</p>{word_shares(work.answer.words, values)}"
 
 
 def ladder(work: Work, rung: int, step: int) -> str:

@@ -12,6 +12,7 @@ from models.shared.method import Method
 from models.shared.prompt_interaction.plan import ARMS, OWN
 from workbench.own_networks import OwnNetworks
 from workbench.parts.events import PerPage
+from workbench.parts.notes import MEASURES
 
 if TYPE_CHECKING:
     from models.shared.prompt_interaction.seeing import Predictor
@@ -86,31 +87,11 @@ SHORT = {
 }
 BATCH_ARMS = ("off", "no_hub", "to_text", "to_vision", "uniform", OWN)
 """Networks whose mistakes are counted side by side, as far as a room has them."""
-VERDICT_WORDS = {"agree": "agrees", "contradict": "contradicts", "unrelated": "is about another picture"}
-TRAIT_WORDS = {"side": "side", "zone": "place", "size": "size", "margin": "margin", "density": "brightness"}
-MEASURES = {
-    "accuracy": "Right verdicts",
-    "pair_accuracy": "Agree told from contradict",
-    "unseen_accuracy": "Right verdicts on combinations never trained on",
-    "shuffled_accuracy": "Right verdicts when each note lies beside another picture",
-    "accuracy_over_seeds": "Right verdicts, interval over the trainings",
-    "recall_agree": "Agreeing notes recognised",
-    "recall_contradict": "Contradicting notes recognised",
-    "recall_unrelated": "Unrelated notes recognised",
-    "shipped_accuracy": "Right verdicts of the shipped network",
-    **{f"wrong_{trait}_found": f"Found when the {words} is false" for trait, words in TRAIT_WORDS.items()},
-}
 WARNING = (
     "Research use only: nothing here is a diagnosis. A reconstruction: the paper's text could not be read, its summaries were. The network learned from "
     "made-up pictures and short made-up notes; on a real scan it shows how the method works, not whether a report is right."
 )
-SIDES = "Left and right are the patient's, as in a report: the patient's right is on the left of the picture."
 NO_PAPER = "Its result tables could not be read, so no number of the paper is shown here."
-
-
-def spoken_verdict(verdict: str) -> str:
-    """A verdict as the end of a sentence that begins with "The note"."""
-    return VERDICT_WORDS.get(verdict, f"is “{verdict}”")
 
 
 def checkpoint_arms(path: Path) -> list[str]:

@@ -19,8 +19,9 @@ from models.shared.prompt_interaction.plan import ARMS, Plan
 from models.shared.prompt_interaction.seeing import Predictor
 from workbench.context import Context
 from workbench.note_room import NoteRoom, compare, explore, results, train
-from workbench.note_room.cases import ANYWHERE, NUMBERS, examples, suggestions, truth
+from workbench.note_room.cases import NUMBERS, examples, suggestions, truth
 from workbench.note_room.desk import ALL_RUNGS, Desk
+from workbench.parts.notes import ANYWHERE
 from workbench.pictures import Shown
 from workbench.tabs import epic, mitp
 from workbench.visitors import COOKIE
