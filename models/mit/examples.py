@@ -1,4 +1,4 @@
-"""Draws the examples that ship: test phantoms with two or three lesions, as DICOM files, with notes and phrases that go with them.
+"""Draws the examples that ship: one test phantom with one lesion as a PNG, others with two as DICOM files, and what can be said of each.
 
 python -m models.mit.examples assets/examples
 """
@@ -6,20 +6,27 @@ python -m models.mit.examples assets/examples
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from models.shared.backbones.language.referring import Referral, refer
+from models.shared.backbones.language.referring import KINDS, Referral, refer
 from models.shared.data import phantoms
 from models.shared.data.phantom_dicom import phantom_dicom
 from models.shared.data.phantoms.notes import VERDICTS, Note, note
+from models.shared.data.phantoms.records import Phantom
+from models.shared.data.pictures import encode_png
 
 SIDE = 256
 MODALITY = {"chest_xray": "DX", "breast_ultrasound": "US", "brain_mr": "MR", "liver_ct": "CT"}
-NUMBERED = (("liver_ct", 3, 2), ("chest_xray", 5, 2), ("liver_ct", 7, 1), ("chest_xray", 11, 1))
-"""Family, number among its test phantoms, and how many lesions."""
+PLAIN = ("liver_ct", 1, 1)
+"""Family, number among its test phantoms, and how many lesions: of the one that is written as a PNG."""
+NUMBERED = (("liver_ct", 3, 2), ("chest_xray", 0, 2))
+"""The same of those that are written as DICOM files."""
+DRAWS = 300
+"""Phrases drawn to find all that a phantom's lesions can be called; there are a few dozen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +48,20 @@ def example(family: str, number: int, count: int, side: int = SIDE) -> Example:
     return Example(drawn, said, tuple({one.text: one for one in found}.values()))
 
 
+def every_phrase(phantom: Phantom) -> Mapping[str, Referral]:
+    """Text → what it means, for what the grammar can say of a phantom's lesions, place first and the most roundabout last; empty without lesions."""
+    drawn = [refer(phantom.lesions, np.random.default_rng([phantom.seed, draw, 0x51])) for draw in range(DRAWS if phantom.lesions else 0)]
+    return {one.text: one for one in sorted(drawn, key=lambda one: (KINDS.index(one.kind), one.text))}
+
+
 def file_name(family: str, number: int) -> str:
     """Of the shipped file."""
-    return f"mit_{family}_{number}.dcm"
+    return f"mit_{family}_{number}.{'png' if (family, number) == PLAIN[:2] else 'dcm'}"
 
 
 def main(folder: str) -> int:
     """Write all of them."""
+    (Path(folder) / file_name(*PLAIN[:2])).write_bytes(encode_png(example(*PLAIN).phantom.image))
     for family, number, count in NUMBERED:
         drawn = example(family, number, count).phantom
         mm = drawn.spacing_mm
