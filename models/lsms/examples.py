@@ -14,8 +14,8 @@ from models.shared.data.phantom_dicom import phantom_dicom
 from models.shared.data.pictures import encode_png
 
 SIDE = 256
-NUMBERS = (8, 1, 10, 9)
-PLAIN = 18
+NUMBERS = (3, 8, 10, 9)
+PLAIN = 16
 """The test slice that is written as a PNG."""
 
 

@@ -25,6 +25,7 @@ def deviations(method: Method) -> None:
         html.table(["Open point", "Here", "Why", "Support"], rows)
         .replace("<td>", '<td class="lb-wrap">')
         .replace('<th scope="row">', '<th scope="row" class="lb-wrap">')
+        .replace('class="lb-table"', 'class="lb-table lb-stack"', 1)
     )
     html.show(html.card("What the paper leaves open, and what was decided", table))
 

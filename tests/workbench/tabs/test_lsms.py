@@ -28,7 +28,7 @@ from workbench.visitors import COOKIE
 from workbench.working_scan import scan
 
 pytestmark = pytest.mark.skipif(not METHOD.card.is_file(), reason="this room's weights are not trained yet")
-RICH, BARE = "asset:abdomen_phantom_8.dcm", "asset:abdomen_phantom_9.dcm"
+RICH, BARE = "asset:abdomen_phantom_3.dcm", "asset:abdomen_phantom_9.dcm"
 LARGE, OTHER = (
     "the large hyperdense lesion in the upper part of the left lobe",
     "the large hyperdense lesion in the lower part of the right lobe",

@@ -287,7 +287,8 @@ def _card(first, verdict):
 
 
 def test_the_claim_is_said_as_the_numbers_have_it():
-    assert "order that the paper reports holds here" in evidence.claim(_card(0.02, "no difference shown"))
+    assert "3 trainings are too few to show it" in evidence.claim(_card(0.02, "no difference shown"))
+    assert "order that the paper reports holds here" in evidence.claim(_card(0.02, "better"))
     lost = evidence.claim(_card(-0.02, "worse"))
     assert "clearly below" in lost
     assert "does <b>not</b> hold" in lost

@@ -67,8 +67,12 @@ def claim(card: Card) -> str:
         f"With the fewest labels ({fewest}) SemSim {words[first['verdict']]} FixMatch ({signed(first['value'])}), and FixMatch {words[second['verdict']]} "
         f"training on the labelled slices alone ({signed(second['value'])})."
     )
-    held = first["value"] >= 0 and second["value"] >= 0
-    tail = " The order that the paper reports holds here." if held else " The order that the paper reports does <b>not</b> hold here."
+    if first["verdict"] == second["verdict"] == "better":
+        tail = " The order that the paper reports holds here."
+    elif first["value"] >= 0 and second["value"] >= 0:
+        tail = f" The means stand in the order that the paper reports; {len(first['seeds']['values'])} trainings are too few to show it."
+    else:
+        tail = " The order that the paper reports does <b>not</b> hold here."
     return f"<p>{said}{tail}</p>"
 
 
