@@ -44,6 +44,7 @@ from models.shared.data.phantoms.notes import VERDICTS
 from models.shared.data.pictures import as_array
 
 MAX_WORDS = 60
+"""Tokens of a request."""
 TIMED = 9
 """Passes of a timing, of which the middle one counts."""
 
@@ -105,7 +106,7 @@ class Reading:
     cosine: np.ndarray
     """(Λ, h)."""
     change: Mapping[str, np.ndarray]
-    """"keys", "values": ‖Kʳ − K‖ / ‖K‖; "units": mean |F − 1|; (Λ,) each."""
+    """"keys", "values": ‖Kʳ − K‖ / ‖K‖; "units": mean |F − 1|, times the dial; (Λ,) each."""
     attention: np.ndarray
     """(L, h, T, T): of every layer; with patches before the text these are the last T rows and columns."""
     frozen_attention: np.ndarray
@@ -119,13 +120,30 @@ def load_predictor(arm: str = OWN, *, path: Path | None = None, device: str = "c
     return _load(path, read_card(path).sha256, arm, device)
 
 
+@lru_cache(maxsize=2)
+def _decoder(device: str) -> Decoder:
+    """One language model for all arms: it is frozen."""
+    return load_decoder(device=device)
+
+
+@lru_cache(maxsize=32)
+def _prepared(clip: Clip, data: bytes, shape: tuple[int, ...], dtype: str) -> Prepared:
+    """By content: every arm looks at a picture through the same frozen tower."""
+    try:
+        seen = as_array("The picture", np.frombuffer(data, dtype).reshape(shape), mode="L", size=clip.image_size)
+    except DataDamaged as fault:
+        raise PictureRefused(str(fault)) from fault
+    with torch.no_grad():
+        return Prepared(look(clip, clip.preprocess(seen)), shape[:2])
+
+
 @lru_cache(maxsize=12)
 def _load(path: Path, _sha256: str, arm: str, device: str) -> Predictor:
     tensors, card = load(path)
     networks: Mapping[str, Mapping[str, dict]] = card.extra["networks"]
     if not any(arm in arms for arms in networks.values()):
         raise PictureRefused(f"The checkpoint holds no network {arm!r}; it holds {', '.join(card.extra['arms'])}.")
-    clip, decoder = shelf.clip("small", device), load_decoder(device=device)
+    clip, decoder = shelf.clip("small", device), _decoder(device)
     try:
         made = {task: (from_json(arms[arm]), of_arm(tensors, task, arm)) for task, arms in networks.items() if arm in arms}
         return Predictor(clip, decoder, read_plan(card.config, card.seed), made, arm, card.sha256)
@@ -154,13 +172,8 @@ class Predictor:
 
     def prepare(self, picture: np.ndarray) -> Prepared:
         """(H, W) or (H, W, 3), uint8 or floats in 0…1. PictureRefused for pixels that cannot be used."""
-        values = np.asarray(picture)
-        try:
-            seen = as_array("The picture", values, mode="L", size=self.clip.image_size)
-        except DataDamaged as fault:
-            raise PictureRefused(str(fault)) from fault
-        with torch.no_grad():
-            return Prepared(look(self.clip, self.clip.preprocess(seen)), values.shape[:2])
+        values = np.ascontiguousarray(picture)
+        return _prepared(self.clip, values.tobytes(), values.shape, values.dtype.str)
 
     def judge(self, prepared: Prepared, note: str, *, strength: float = 1.0, parts: Parts = WHOLE, told: Prepared | None = None) -> Reading:
         """Whether a note fits the picture. told: the picture that the language model is told of, where it is another one.
@@ -237,7 +250,7 @@ class Predictor:
             _shares(net, logits, prepared), _shares(net, alone, prepared),
             tuple(tokenizer.words(ids[0])), tuple(word for word in text.split() if _strange(tokenizer, word)), tuple(trace.layer),
             stacked[0], 1 / (1 + np.exp(-stacked[1])), stacked[2],
-            {name: np.array([float(one[0]) for one in values]) for name, values in changes.items()},
+            {name: np.array([float(one[0]) for one in values]) * (strength if name == "units" else 1) for name, values in changes.items()},
             _attention(trace, ids.shape[1]), _attention(still, ids.shape[1]), seconds,
         )  # fmt: skip
 
