@@ -11,7 +11,6 @@ from torch import Tensor
 from models.shared.backbones.clip import vision
 from models.shared.backbones.clip.interface import Clip
 
-
 SCALE = 4.0
 """What the small tower's vectors are divided by. The release weighs the feature's error ten times, which suits CLIP vectors of its own tower, whose numbers
 have a mean square near 0.2; ours has 3 (measured), so that "draw" would drown the other tasks. Directions stay as they are (inferred)."""
