@@ -67,7 +67,7 @@ def main(folder: str) -> int:
         mm = drawn.spacing_mm
         data = phantom_dicom(
             drawn.image, kind=family.replace("_", "-"), number=number, modality=MODALITY[family], spacing_mm=(mm, mm), orientation=(1, 0, 0, 0, 1, 0),
-            thickness_mm=1,
+            thickness_mm=1, hounsfield=MODALITY[family] == "CT",
         )  # fmt: skip
         (Path(folder) / file_name(family, number)).write_bytes(data)
     return 0

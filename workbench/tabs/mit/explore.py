@@ -126,8 +126,8 @@ def _controls() -> tuple[list[Any], gr.Button, gr.Button, gr.HTML]:
         with gr.Column(scale=2, min_width=300):
             network = gr.Dropdown(arm_choices(), value=OWN, label="Network", info="The whole method, or one part changed; each trained by itself.", elem_id="mit_network")  # fmt: skip
     with gr.Row(elem_classes="lb-controls"):
-        swap = gr.Button("Swap the picture, keep the words", elem_id="mit_swap", min_width=240, scale=0)
-        back = gr.Button("Back to the picture shown", visible=False, elem_id="mit_swap_back", min_width=200, scale=0)
+        swap = gr.Button("Swap the picture, keep the words", elem_id="mit_swap", min_width=280, scale=0)
+        back = gr.Button("Back to the picture shown", visible=False, elem_id="mit_swap_back", min_width=230, scale=0)
     other = html.show("", elem_id="mit_other")
     with gr.Accordion("Leave parts out by hand (the weights stay as they were trained)", open=False, elem_id="mit_by_hand"):
         with gr.Row():
@@ -278,7 +278,7 @@ def taken(desk: Desk, work: Work) -> tuple[bytes, bytes]:
 def looked(work: Work, view: str, head: str | None) -> list[Any]:
     """Values for the heads' colours, the heads, the words."""
     about, cells = results.gates(work, view, head)
-    return [about, cells, results.listens(work, cells.value)]
+    return [about, cells, results.listens(work, head)]
 
 
 def judged(desk: Desk, request: Any, values: Any) -> list[Any]:
