@@ -19,8 +19,9 @@ from workbench.parts.events import EVENT, QUICK, spoken
 from workbench.parts.notes import spoken_verdict
 from workbench.parts.outline_measures import reference_of
 from workbench.tabs.mit import results
+from workbench.tabs.mit.controls import another
 from workbench.tabs.mit.desk import DESKS, Desk, Work, plain, settings_of
-from workbench.tabs.mit.explore import SLOW, another
+from workbench.tabs.mit.explore import SLOW
 from workbench.tabs.mit.names import NOTES, OUTLINE, SHORT, arms
 from workbench.tabs.mit.scan import truth_of_note, truth_of_phrase
 
@@ -40,7 +41,7 @@ def compare(method: Method, context: Context, site: gr.Blocks) -> None:
     figures = html.show("", elem_id="mit_compare_outlines")
     gr.Markdown("#### What showing a picture costs, measured on this machine now", container=False)
     with gr.Row(elem_classes="lb-controls"):
-        measure = gr.Button("Measure", elem_id="mit_measure")
+        measure = gr.Button("Measure", elem_id="mit_measure", min_width=160, scale=0)
     cost = html.show("", elem_id="mit_cost")
     gr.Markdown(
         "#### The same at the paper's size, reckoned\n\nLLaMA-2-7B beside CLIP ViT-L/14 at 336 pixels. From the sizes alone, with our own count of products and sums "
@@ -92,8 +93,16 @@ def noted(desk: Desk, request: Any, values: Sequence[Any]) -> list[Any]:
             else "<span class='lb-bad'>wrong</span>"
         )
         moved = 100 * float(np.abs(work.reading.probability - work.own.probability).sum()) / 2
-        rows.append([html.text(SHORT[work.predictor.arm]), html.text(work.predictor.label), said, right, f"{moved:.0f} %"])
-    table = html.table(["Network", "What it is", "Says", "", "Moved when told of another picture"], rows)
+        rows.append(
+            [
+                html.text(SHORT[work.predictor.arm]),
+                html.text(work.predictor.label),
+                f"the note {spoken_verdict(said)}",
+                right,
+                f"{moved:.0f} %",
+            ]
+        )
+    table = html.table(["Network", "What it is", "Says", "Right?", "Moved when told of another picture"], rows)
     return [gr.HTML(data=data | {"truth_word": "(true)", "classes_title": "Verdict"}), table]
 
 
@@ -104,7 +113,7 @@ def outlines(desk: Desk, request: Any, kept: Any, values: Sequence[Any]) -> str:
     rows = []
     for work in found:
         mask = work.outlined(work.own)
-        fit = "not known" if reference is None else f"IoU {results.overlap(mask, reference):.2f}"
+        fit = "not known" if reference is None else f"overlap (IoU) {results.overlap(mask, reference):.2f}"
         name = html.text(SHORT[work.predictor.arm])
         rows.append(
             [results.thumb(work), name, f"{100 * mask.mean():.1f} % of the picture", fit, f"{100 * results.overlap(mask, work.mask):.0f} %"]

@@ -11,7 +11,6 @@ from typing import Any
 
 import gradio as gr
 
-from models.mit.plan import OWN
 from models.shared.method import Method
 from workbench import exports
 from workbench.context import Context
@@ -25,11 +24,11 @@ from workbench.parts.outline_measures import reference_input
 from workbench.parts.prompt_canvas import heat, prompt_canvas, segments
 from workbench.parts.text_undo import text_undo
 from workbench.parts.word_shares import CSS as WORDS_CSS
-from workbench.pictures import Shown, url
-from workbench.tabs.mit import api, results
+from workbench.pictures import Shown
+from workbench.tabs.mit import api, controls, results
 from workbench.tabs.mit.desk import DESKS, MAX_TEXT, Desk, Work
-from workbench.tabs.mit.names import LAYERS, PARTS, STRUCTURE, TERMS, WARNING, arm_choices
-from workbench.tabs.mit.scan import examples, label_of, notes_to_try, phrases_to_try, truth_of_phrase
+from workbench.tabs.mit.names import STRUCTURE, WARNING
+from workbench.tabs.mit.scan import examples, notes_to_try, phrases_to_try, truth_of_phrase
 from workbench.working_scan import scan
 
 TOOLS = ("brush", "erase", "pick")
@@ -78,71 +77,42 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
     source = image_input(context, elem_id="mit_input", examples=examples())
     opening = scan(context, None, source.first)
     notes, phrases = notes_to_try(opening.picture), phrases_to_try(opening.picture)
-    controls, swap, back, other = _controls()
     with gr.Row():
+        with gr.Column(scale=1, min_width=320):
+            gr.Markdown("#### A phrase: which lesion is meant?", container=False)
+            phrase = gr.Textbox(phrases[0], label="What to outline", info=SIDES, max_length=MAX_TEXT, elem_id="mit_phrase")
+            try_phrase = gr.Radio(phrases, value=None, label="Phrases to try", elem_id="mit_phrases", elem_classes="lb-chips")
+            undo_phrase = gr.Button("Undo the last change of the phrase", interactive=False, elem_id="mit_phrase_undo", scale=0)
+            canvas = prompt_canvas(elem_id="mit_canvas", label="Picture", tools=TOOLS, picture=opening.for_canvas())
+            outline = html.show("", elem_id="mit_outline")
+            threshold = gr.Slider(
+                0.05, 0.95, value=0.5, step=0.01, label="Threshold of the outline", info="Lower outlines more.", elem_id="mit_threshold"
+            )
+            probability = gr.Checkbox(False, label="Lay the probability over the picture", elem_id="mit_probability")
+            measured = html.show("", elem_id="mit_measures")
+            brought = reference_input("mit")
+            files = outline_files("mit")
         with gr.Column(scale=1, min_width=320):
             gr.Markdown("#### A note: does it fit the picture?", container=False)
             note = gr.Textbox(notes[0], label="Note", info=SIDES, lines=2, max_length=MAX_TEXT, elem_id="mit_note")
             try_note = gr.Radio(notes, value=None, label="Notes to try", elem_id="mit_notes", elem_classes="lb-chips")
             undo_note = gr.Button("Undo the last change of the note", interactive=False, elem_id="mit_note_undo", scale=0)
+            dial = controls.dial()
             bars = charts.probability_bars(elem_id="mit_bars", asks=True)
             verdict = html.show("", elem_id="mit_verdict")
-        with gr.Column(scale=1, min_width=320):
-            gr.Markdown("#### A phrase: which lesion is meant?", container=False)
-            phrase = gr.Textbox(phrases[0], label="What to outline", max_length=MAX_TEXT, elem_id="mit_phrase")
-            try_phrase = gr.Radio(phrases, value=None, label="Phrases to try", elem_id="mit_phrases", elem_classes="lb-chips")
-            undo_phrase = gr.Button("Undo the last change of the phrase", interactive=False, elem_id="mit_phrase_undo", scale=0)
-            canvas = prompt_canvas(elem_id="mit_canvas", label="Picture", tools=TOOLS, picture=opening.for_canvas())
-            with gr.Row():
-                threshold = gr.Slider(0.05, 0.95, value=0.5, step=0.01, label="Threshold of the outline", info="Lower outlines more.", elem_id="mit_threshold")  # fmt: skip
-                probability = gr.Checkbox(False, label="Lay the probability over the picture", elem_id="mit_probability")
-            outline = html.show("", elem_id="mit_outline")
-            measured = html.show("", elem_id="mit_measures")
-            brought = reference_input("mit")
-            files = outline_files("mit")
+            network, *by_hand = controls.network()
     shows = Shows(bars, verdict, *_inside(), outline, probability, *_walk_box())
-    desk = Desk(context, source.shown, canvas, brought.state, note, phrase, *controls, threshold, gr.State(None))
+    desk = Desk(context, source.shown, canvas, brought.state, note, phrase, network, dial.strength, *by_hand, threshold, dial.told)
     _wire_note(desk, shows)
     _wire_outline(desk, shows)
     _wire_picture(desk, source, shows, Suggested(try_note, try_phrase, undo_note, undo_phrase))
-    _wire_swap(desk, swap, back, other)
+    controls.wire_swap(desk, dial)
     MEASURES.wire(desk, brought, measured, files, [phrase])
     files.wire(context, lambda request, *values: outlined(desk, request, values), [canvas, *desk.inputs], **EVENT)
     _wire_walk(desk, shows)
     _wire_files(desk)
     api.publish(context)
     DESKS.keep(site, desk)
-
-
-def _controls() -> tuple[list[Any], gr.Button, gr.Button, gr.HTML]:
-    """(network, dial, parts, terms, layers), swapping and back, and what is told of."""
-    gr.Markdown("#### How the picture gets in", container=False)
-    with gr.Row():
-        with gr.Column(scale=3, min_width=300):
-            strength = gr.Slider(
-                0, 1.5, value=1, step=0.05, label="Infusion dial", info="0: the language model alone. 1: as trained. Above 1: more than it was trained for.",
-                elem_id="mit_dial",
-            )  # fmt: skip
-        with gr.Column(scale=2, min_width=300):
-            network = gr.Dropdown(arm_choices(), value=OWN, label="Network", info="The whole method, or one part changed; each trained by itself.", elem_id="mit_network")  # fmt: skip
-    with gr.Row(elem_classes="lb-controls"):
-        swap = gr.Button("Swap the picture, keep the words", elem_id="mit_swap", min_width=280, scale=0)
-        back = gr.Button("Back to the picture shown", visible=False, elem_id="mit_swap_back", min_width=230, scale=0)
-    other = html.show("", elem_id="mit_other")
-    with gr.Accordion("Leave parts out by hand (the weights stay as they were trained)", open=False, elem_id="mit_by_hand"):
-        with gr.Row():
-            parts = gr.CheckboxGroup(PARTS, value=[name for _, name in PARTS], label="What the picture changes", elem_id="mit_parts")
-            terms = gr.CheckboxGroup(TERMS, value=[name for _, name in TERMS], label="What opens a head's gate", info="With neither, every gate is fully open.", elem_id="mit_terms")  # fmt: skip
-            layers = gr.CheckboxGroup(
-                [(f"Layer {number}", number) for number in LAYERS], value=list(LAYERS), label="Layers that may be infused",
-                info="MiT was trained with 2 and 3.", elem_id="mit_layers",
-            )  # fmt: skip
-        gr.Markdown(
-            "The form, adding as released or replacing as printed, cannot be turned by hand: choose the network *Printed form*, which was trained that way.",
-            container=False,
-            elem_classes="lb-hint",
-        )
-    return [network, strength, parts, terms, layers], swap, back, other
 
 
 def _inside() -> list[Any]:
@@ -159,7 +129,7 @@ def _walk_box() -> list[Any]:
     """The button, and what it shows."""
     gr.Markdown("#### Along the dial", container=False)
     with gr.Row(elem_classes="lb-controls"):
-        ask = gr.Button("Turn the dial from 0 to 1.5", elem_id="mit_walk")
+        ask = gr.Button("Turn the dial from 0 to 1.5", elem_id="mit_walk", min_width=240, scale=0)
     return [ask, html.show("", elem_id="mit_walked")]
 
 
@@ -212,36 +182,6 @@ def _wire_picture(desk: Desk, source: ImageInput, shows: Shows, suggested: Sugge
     opened.then(both, [shows.view, shows.head, shows.probability, *desk.inputs], [*shows.noted, desk.canvas, shows.outline], **EVENT)
 
 
-def _wire_swap(desk: Desk, swap: gr.Button, back: gr.Button, other: gr.HTML) -> None:
-    outputs = [desk.told, back, other]
-
-    def to_other(request: gr.Request, shown: Shown, told: Shown | None) -> list[Any]:
-        chosen = another(shown, told)
-        with spoken():
-            return [chosen, gr.Button(visible=True), _told_of(label_of(chosen) or desk.scan(request, chosen).picture.title, chosen)]
-
-    swap.click(to_other, [desk.shown, desk.told], outputs, **QUICK)
-    back.click(lambda: None, None, desk.told, **QUICK)
-    desk.told.change(lambda told: [gr.Button(visible=told is not None), gr.skip() if told else ""], desk.told, [back, other], **QUICK)
-
-
-def another(shown: Shown, told: Shown | None) -> Shown:
-    """The example after the one told of, never the picture shown itself."""
-    ids = [one.id for one in examples() if one.id != shown.id]
-    place = ids.index(told.id) + 1 if told is not None and told.id in ids else 0
-    return Shown(ids[place % len(ids)])
-
-
-def _told_of(title: str, told: Shown) -> str:
-    words = (
-        "The language model is now told of this picture; note, phrase and the picture that is outlined stay. Press again for the next one."
-    )
-    return (
-        f"<figure class='lb-change'><img src='{html.text(url(told, side_px=144))}' alt='{html.text(title)}' width='96' height='96'>"
-        f"<figcaption><p class='lb-hint'><b>{html.text(title)}</b></p><p class='lb-hint'>{words}</p></figcaption></figure>"
-    )
-
-
 def _wire_walk(desk: Desk, shows: Shows) -> None:
     def walk(request: gr.Request, *values: Any) -> str:
         with spoken():
@@ -255,7 +195,7 @@ def _wire_walk(desk: Desk, shows: Shows) -> None:
 
 def _wire_files(desk: Desk) -> None:
     with gr.Row(elem_classes="lb-controls"):
-        make = gr.Button("Take the numbers of the note along", elem_id="mit_take")
+        make = gr.Button("Take the numbers of the note along", elem_id="mit_take", min_width=300, scale=0)
         files = [
             gr.DownloadButton(label, visible=False, elem_id=f"mit_{kind}")
             for label, kind in (("Gates (CSV)", "csv"), ("Everything (JSON)", "json"))
