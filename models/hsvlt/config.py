@@ -16,15 +16,17 @@ class Config:
 
     labels: int = 8
     """K."""
-    text_width: int = 64
-    """E of the label vectors."""
+    text_width: int = 192
+    """E of the label vectors; as the small CLIP's text tower gives them."""
     widths: tuple[int, ...] = (16, 32, 64, 128)
     depths: tuple[int, ...] = (1, 1, 2, 1)
     stem: int = 4
     """Side and stride of the first convolution."""
     heads: int = 1
-    layer_scale: float = 0.1
-    """γ at the start; 1e-6 presumes a pretrained trunk."""
+    layer_scale: float = 1.0
+    """γ at the start; 1e-6 presumes a pretrained trunk. In our trials 1 found small findings sooner than 0.1."""
+    spread: float | None = None
+    """Standard deviation of linear layers at the start; None: one over the root of a layer's inputs. The released 0.02 presumes hundreds of channels."""
     stages: tuple[int, ...] = (1, 2, 3, 4)
     """Whose multi-modal features the head reads."""
     fusion: Literal["product", "visual"] = "product"
@@ -62,4 +64,4 @@ def from_json(values: dict) -> Config:
 
 def paper(labels: int = 80) -> Config:
     """ConvNeXt-Small with BERT's 768-wide label vectors."""
-    return Config(labels, 768, (96, 192, 384, 768), (3, 3, 27, 3), 4, layer_scale=1e-6)
+    return Config(labels, 768, (96, 192, 384, 768), (3, 3, 27, 3), 4, layer_scale=1e-6, spread=0.02)

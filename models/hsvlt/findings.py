@@ -82,7 +82,7 @@ class _Drawing:
 
     def __init__(self, random: np.random.Generator, side: int, size: float) -> None:
         self.random, self.side, self.size = random, side, size
-        self.y, self.x = (np.mgrid[:side, :side] + 0.5) / side
+        self.y, self.x = ((axis + 0.5) / side for axis in np.ogrid[:side, :side])  # (S, 1) and (1, S): sums of them broadcast
         uniform = random.uniform
         self.lungs = [
             (uniform(0.44, 0.48), centre + uniform(-0.01, 0.01), uniform(0.29, 0.33), uniform(0.145, 0.165)) for centre in (0.29, 0.71)
@@ -121,10 +121,11 @@ class _Drawing:
             arc = np.abs(self.y - rib - 0.22 * (self.x - 0.5) ** 2) < 0.009
             image[arc & lungs] += 0.08
         for cx, lean in ((0.4, -1), (0.6, 1)):
+            near = lungs & self._disc(0.5, cx, 0.16)
             for _ in range(3):
                 slope = lean * uniform(-0.9, 0.9)
                 vessel = np.abs(self.y - 0.5 - slope * (self.x - cx)) < 0.006
-                image[vessel & lungs & (np.hypot(self.y - 0.5, self.x - cx) < 0.16)] += 0.09
+                image[vessel & near] += 0.09
         return image * (1 + uniform(-0.05, 0.05) * (self.x - 0.5))
 
     def _spot(self, random: np.random.Generator, margin: float) -> tuple[float, float]:
@@ -134,7 +135,12 @@ class _Drawing:
         return cy - 0.04 + reach * max(ry - margin, 0.02) * 0.8 * np.sin(angle), cx + reach * max(rx - margin, 0.01) * np.cos(angle)
 
     def _disc(self, cy: float, cx: float, radius: float) -> NDArray[np.bool_]:
-        return np.hypot(self.y - cy, self.x - cx) < radius
+        disc = np.zeros((self.side, self.side), bool)
+        rows, columns = (
+            slice(max(0, int((c - radius) * self.side)), int((c + radius) * self.side) + 1) for c in (cy, cx)
+        )  # all that it can reach
+        disc[rows, columns] = np.hypot(self.y[rows] - cy, self.x[:, columns] - cx) < radius
+        return disc
 
     def _micronodules(self, random: np.random.Generator):
         mask = np.zeros((self.side, self.side), bool)

@@ -16,7 +16,7 @@ from torch import Tensor
 KINDS = ("clip", "ngram", "random")
 
 
-def label_vectors(names: Sequence[str], kind: str, width: int = 64) -> Tensor:
+def label_vectors(names: Sequence[str], kind: str, width: int = 192) -> Tensor:
     """(K, E) float32. width: of "ngram" and "random"; the others have their own. TextRefused or CheckpointRefused with a sentence."""
     if kind == "clip":
         from models.shared.backbones.clip.load import load_clip
@@ -32,7 +32,7 @@ def label_vectors(names: Sequence[str], kind: str, width: int = 64) -> Tensor:
         vectors = torch.linalg.qr(torch.randn(width, width, generator=generator))[0][: len(names)]
     else:
         vectors = _published(names, kind)
-    return F.normalize(vectors, dim=-1) * vectors.shape[-1] ** 0.5
+    return (F.normalize(vectors, dim=-1) * vectors.shape[-1] ** 0.5).contiguous()  # as files of weights ask for
 
 
 def _trigrams(name: str, width: int) -> Tensor:

@@ -7,6 +7,7 @@ S the multi-modal features. Sources: the released code as the spec describes it;
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -189,7 +190,7 @@ class HSVLT(nn.Module):
         wide = config.topdown_width if self.topdown is not None else sum(read)
         self.weight, self.bias = nn.Parameter(torch.empty(config.labels, wide)), nn.Parameter(torch.zeros(config.labels))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
-        self.apply(_begin)
+        self.apply(partial(_begin, spread=config.spread))
 
     def forward(
         self, image: Tensor, vectors: Tensor, *, trace: Trace | None = None, rows: Tensor | None = None, silent: tuple[int, ...] = ()
@@ -216,11 +217,12 @@ class HSVLT(nn.Module):
         return Output(shares.sum(-1) + bias, shares)
 
 
-def _begin(module: nn.Module) -> None:
-    """Truncated normals and no biases (spec §3.5); the way back from words begins as nothing."""
+def _begin(module: nn.Module, spread: float | None) -> None:
+    """Truncated normals and no biases (spec §3.5); the way back from words begins as nothing. Words and picture go through linear layers one after the other
+    and are multiplied, so a start too narrow for the width leaves S near nought and gradients below what AdamW still sees."""
     if isinstance(module, WriteBack):  # after its parts, which `apply` meets first
         nn.init.zeros_(module.out.weight)
     if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.trunc_normal_(module.weight, std=spread or module.in_features**-0.5)
         if module.bias is not None:
             nn.init.zeros_(module.bias)

@@ -39,7 +39,7 @@ def evaluate(card: Card, tensors: Mapping[str, Tensor]) -> dict[str, Metric]:
         own = {name.removeprefix(f"{arm}."): tensor for name, tensor in tensors.items() if name.startswith(f"{arm}.")}
         scores = answers(study.network_of(from_json(kept["network"]), own), test.x, own[study.VECTORS]).numpy()
         one = study.Found(scores.round(5), scores * float("nan"), 0.0, "")
-        again |= study_report.card_metrics(task, arm, [one], test.y.numpy(), shipped=True)
+        again |= study_report.shipped(task, arm, study_report.redrawn(task, [one], test.y.numpy()))
     return again
 
 
@@ -75,11 +75,13 @@ def _card(plan: Plan, config: Mapping[str, object], seed: int) -> Card:
         seconds += sum(one.seconds for runs in found.values() for one in runs)
         machines |= {one.hardware for runs in found.values() for one in runs}
         made: dict[str, Metric] = {}
+        redrawn = {arm: study_report.redrawn(task, runs, y) for arm, runs in found.items()}
         for arm, runs in found.items():
-            made |= study_report.card_metrics(task, arm, runs, y)
+            made |= study_report.card_metrics(task, arm, runs, y, redrawn[arm])
             if task.kind == "phantom":
-                made |= study_report.card_metrics(task, arm, runs[:1], y, shipped=True)
-        said += study_report.findings(task, found, y)
+                alone = redrawn[arm] if len(runs) == 1 else study_report.redrawn(task, runs[:1], y)
+                made |= study_report.shipped(task, arm, alone)
+        said += study_report.findings(task, redrawn)
         if task.kind == "phantom":
             metrics |= made
         else:  # their weights do not ship, so evaluate cannot compute these again

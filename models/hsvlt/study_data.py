@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.hsvlt.findings import sample
+from models.hsvlt.findings import FINDINGS, sample
 from models.hsvlt.plan import Task
 from models.shared.data.phantoms import split_seeds
 
@@ -38,10 +38,14 @@ class Cases:
 
 def phantom_cases(split: str, n: int, side: int, start: int = 0, *, masks: bool = False, size: float = 1.0) -> Cases:
     """`n` made-up pictures of a split, from its `start`-th seed on; drawn at twice the side and made small, as pictures of visitors are."""
-    shown = [sample(seed, 2 * side, size=size) for seed in split_seeds(split, n, start)]
-    x = torch.from_numpy(np.stack([(_halved(one.image) * 255).round().astype(np.uint8)[None] for one in shown]))
-    y = torch.tensor([one.present for one in shown])
-    return Cases(x, y, np.stack([_halved(one.masks) > 0 for one in shown]) if masks else None)
+    x, y = np.zeros((n, 1, side, side), np.uint8), np.zeros((n, len(FINDINGS)), bool)
+    places = np.zeros((n, len(FINDINGS), side, side), bool) if masks else None
+    for row, seed in enumerate(split_seeds(split, n, start)):  # one at a time: thousands of them at twice the side fill the memory
+        one = sample(seed, 2 * side, size=size)
+        x[row, 0], y[row] = (_halved(one.image) * 255).round(), one.present
+        if places is not None:
+            places[row] = _halved(one.masks) > 0
+    return Cases(torch.from_numpy(x), torch.from_numpy(y), places)
 
 
 def _halved(values: np.ndarray) -> np.ndarray:

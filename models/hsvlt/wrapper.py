@@ -20,6 +20,7 @@ from torch import Tensor
 
 from models.hsvlt import findings
 from models.hsvlt.config import from_json
+from models.hsvlt.labels import label_vectors
 from models.hsvlt.network import HSVLT, Trace
 from models.hsvlt.plan import ARMS, OWN
 from models.hsvlt.record import METHOD
@@ -83,6 +84,26 @@ class Answer:
         """(K, h, w) of a stage's last block."""
         return [block for block in self.blocks if block.stage == stage][-1].attention
 
+    def deciding(self, name: str) -> int:
+        """The stage that adds most to a finding's logit; the last that is read where no shares are told."""
+        row = self.contributions[self.names.index(name)]
+        return self.stages[int(row.argmax())] if row.any() else self.stages[-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Reworded:
+    """A finding asked in other words: its own weights in the head, the vector of the new words."""
+
+    probability: float
+    own: float
+    """With the finding's own name."""
+    cosine: float
+    """Between the two vectors."""
+    nearest: str
+    """The finding whose vector is nearest to the new words'."""
+    attention: tuple[np.ndarray, ...]
+    """(h, w) of each stage's last block, asked in the new words."""
+
 
 def load_predictor(arm: str = OWN, *, path: Path | None = None, device: str = "cpu") -> Predictor:
     """The trained network of an arm, kept for the next caller. CheckpointRefused or PictureRefused with a sentence."""
@@ -110,6 +131,8 @@ class Predictor:
     def __init__(self, net: HSVLT, vectors: Tensor, names: Sequence[str], arm: str = OWN, sha256: str = "") -> None:
         self.net, self.vectors, self.names, self.arm, self.sha256 = net.eval(), vectors, tuple(names), arm, sha256
         self.label, self.side = ARMS[arm].label, SIDE
+        self.adds_up = net.config.aggregate == "concat"
+        """Whether the scales' shares add up to the logit."""
 
     def prepare(self, picture: np.ndarray) -> Prepared:
         """(H, W) or (H, W, 3), uint8 or floats in 0…1. PictureRefused for pixels that cannot be used."""
@@ -122,11 +145,12 @@ class Predictor:
         return Prepared(x.to(self.vectors.device), values.shape[:2])
 
     @torch.no_grad()
-    def answer(self, prepared: Prepared, names: Sequence[str] | None = None) -> Answer:
-        """All findings, or only some of them: for the released network the others' answers stay as they are. PictureRefused for an unknown one."""
+    def answer(self, prepared: Prepared, names: Sequence[str] | None = None, silent: Sequence[int] = ()) -> Answer:
+        """All findings, or only some of them: for the released network the others' answers stay as they are. silent: stages whose share is left out.
+        PictureRefused for an unknown finding."""
         rows = self._rows(names)
         trace = Trace()
-        out = self.net(prepared.x, self.vectors[rows], trace=trace, rows=rows)
+        out = self.net(prepared.x, self.vectors[rows], trace=trace, rows=rows, silent=tuple(silent))
         blocks = []
         for place, stage in enumerate(trace.stage):
             h, w = trace.size[place]
@@ -160,17 +184,42 @@ class Predictor:
         The square has `patch` pixels of the network's own, and moves by `step`: what attention points at can be checked by taking it away.
         """
         row = self._rows([name])
-        soft = F.avg_pool2d(prepared.x, 23, 1, 11, count_include_pad=False)
+        soft = _blurred(prepared.x)
         corners = range(0, SIDE - patch + 1, step)
-        copies = []
-        for y in corners:
-            for x in corners:
-                one = prepared.x[0].clone()
-                one[:, y : y + patch, x : x + patch] = soft[0, :, y : y + patch, x : x + patch]
-                copies.append(one)
-        logits = torch.cat([self.net(part, self.vectors).logits[:, row] for part in torch.stack(copies).split(64)])
+        copies = torch.cat([_patched(prepared.x, soft, y, x, patch) for y in corners for x in corners])
+        logits = torch.cat([self.net(part, self.vectors).logits[:, row] for part in copies.split(64)])
         fall = self.net(prepared.x, self.vectors).logits[:, row] - logits
         return fall.view(len(corners), len(corners)).cpu().numpy()
+
+    @torch.no_grad()
+    def covered(self, prepared: Prepared, place: tuple[float, float], *, patch: int = 12) -> tuple[np.ndarray, np.ndarray]:
+        """A square around a place (y, x as shares of the picture's sides) replaced as in `occlusion`: all findings' logits (K,) with it, and where it
+        lies, bool (side, side)."""
+        y, x = (min(max(round(at * SIDE - patch / 2), 0), SIDE - patch) for at in place)
+        logits = self.net(_patched(prepared.x, _blurred(prepared.x), y, x, patch), self.vectors).logits[0]
+        where = np.zeros((SIDE, SIDE), bool)
+        where[y : y + patch, x : x + patch] = True
+        return logits.cpu().numpy(), where
+
+    @torch.no_grad()
+    def reworded(self, prepared: Prepared, name: str, text: str) -> Reworded:
+        """A finding asked in other words. PictureRefused without words, and for a network whose labels have none."""
+        (row,) = self._rows([name]).tolist()
+        words = " ".join(str(text or "").split())
+        kind = ARMS[self.arm].vectors
+        if not any(letter.isalnum() for letter in words):
+            raise PictureRefused("Write a few words for this finding, such as “a round spot”.")
+        if kind == "random":
+            raise PictureRefused(
+                "This network's findings are numbers without words, so nothing can be asked in other words. Choose another network."
+            )
+        vectors, trace = self.vectors.clone(), Trace()
+        vectors[row] = label_vectors([words], kind, vectors.shape[1])[0].to(vectors)
+        both = [self.net(prepared.x, asked, trace=trace).logits[0, row].sigmoid().item() for asked in (self.vectors, vectors)]
+        cosines = F.cosine_similarity(vectors[row : row + 1], self.vectors)
+        last = {stage: place for place, stage in enumerate(trace.stage)}  # of the second pass, which comes after the first
+        maps = [trace.attention[place][0, :, row].mean(0).view(trace.size[place]).cpu().numpy() for place in last.values()]
+        return Reworded(both[1], both[0], float(cosines[row]), self.names[int(cosines.argmax())], tuple(maps))
 
     @torch.no_grad()
     def growing(self, seed: int, name: str, sizes: Sequence[float]) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
@@ -189,3 +238,15 @@ class Predictor:
         if strangers or not names:
             raise PictureRefused(f"Choose at least one of the findings {', '.join(self.names)}.")
         return torch.tensor([self.names.index(name) for name in names], device=self.vectors.device)
+
+
+def _blurred(x: Tensor) -> Tensor:
+    """(1, 1, S, S): means over a square of 23 pixels, in which nothing of a finding's size is left."""
+    return F.avg_pool2d(x, 23, 1, 11, count_include_pad=False)
+
+
+def _patched(x: Tensor, soft: Tensor, top: int, left: int, patch: int) -> Tensor:
+    """(1, 1, S, S): a square of the picture replaced by its blurred self."""
+    one = x.clone()
+    one[..., top : top + patch, left : left + patch] = soft[..., top : top + patch, left : left + patch]
+    return one

@@ -14,7 +14,7 @@ from models.hsvlt.wrapper import PictureRefused, Predictor
 
 @pytest.fixture(scope="module")
 def predictor():
-    vectors = torch.randn(8, 64, generator=torch.Generator().manual_seed(1))
+    vectors = torch.randn(8, 192, generator=torch.Generator().manual_seed(1))
     return Predictor(build(Config(), 0), vectors, findings.FINDINGS)
 
 

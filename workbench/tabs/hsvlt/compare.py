@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,8 +15,8 @@ from workbench.context import Context
 from workbench.parts import html
 from workbench.parts.charts import Series, bars_data, probability_bars
 from workbench.parts.events import EVENT, spoken
-from workbench.tabs.hsvlt.desk import DESKS, Desk, predictor_of
-from workbench.tabs.hsvlt.names import SHORT, arm_choices
+from workbench.tabs.hsvlt.desk import DESKS, Desk, predictor_of, thresholds_of
+from workbench.tabs.hsvlt.names import SCALES, SHORT, arm_choices
 from workbench.tabs.hsvlt.scan import truth
 
 PICTURES, FIRST = 300, 20_000
@@ -41,21 +41,21 @@ def compare(method: Method, context: Context, site: gr.Blocks) -> None:
 
     def ask(request: gr.Request, threshold: float, top: int, *values: Any) -> list[Any]:
         with spoken():
-            return [*compared(desk, request, values), rated(desk, values[1], threshold, top)]
+            return [*compared(desk, request, values), rated(desk, values[1], threshold, top, values[3])]
 
-    def again(arm: str, threshold: float, top: int) -> str:
+    def again(arm: str, threshold: float, top: int, own: dict) -> str:
         with spoken():
-            return rated(desk, arm, threshold, top)
+            return rated(desk, arm, threshold, top, own)
 
     bars.opened(ask, [threshold, top, *desk.inputs], [bars, told, rates], **EVENT)
-    threshold.release(again, [desk.arm, threshold, top], rates, **EVENT)
-    top.input(again, [desk.arm, threshold, top], rates, **EVENT)
+    for event in (threshold.release, top.input):
+        event(again, [desk.arm, threshold, top, desk.own_thresholds], rates, **EVENT)
 
 
 def compared(desk: Desk, request: Any, values: Sequence[Any]) -> list[Any]:
     """Bars and what is true; values as `Desk.inputs`."""
-    shown, _, threshold, own, _ = values
-    works = [desk.work(request, (shown, arm, threshold, own, FINDINGS)) for _, arm in arm_choices()]
+    shown, _, threshold, own, *_ = values
+    works = [desk.work(request, (shown, arm, threshold, own, FINDINGS, SCALES)) for _, arm in arm_choices()]
     series = [Series(SHORT[w.predictor.arm], place, [float(p) for p in w.answer.probability]) for place, w in enumerate(works)]
     known = truth(shown)
     said = "What is truly there is not known." if known is None else f"Truly there: {', '.join(known) or 'nothing'}."
@@ -65,18 +65,22 @@ def compared(desk: Desk, request: Any, values: Sequence[Any]) -> list[Any]:
     ]
 
 
-def rated(desk: Desk, arm: str, threshold: float, top: int) -> str:
+def rated(desk: Desk, arm: str, threshold: float, top: int, own: Mapping[str, float] | None = None) -> str:
     """Precision and recall by finding, and F1 of all decisions together."""
     from models.hsvlt.metrics import rates
 
     predictor = predictor_of(desk.context, arm)
     scores, y = _scores(predictor)
-    found = rates(scores, y, float(threshold), top=top or None)
+    thresholds = thresholds_of(own, threshold)
+    found = rates(scores, y, np.array([thresholds[name] for name in FINDINGS]), top=top or None)
     rows = [
-        [html.text(name), _share(found.precision[k]), _share(found.recall[k]), str(int(y[:, k].sum()))] for k, name in enumerate(FINDINGS)
+        [html.text(name), f"{thresholds[name]:.2f}", _share(found.precision[k]), _share(found.recall[k]), str(int(y[:, k].sum()))]
+        for k, name in enumerate(FINDINGS)
     ]
     summary = f"<p class='lb-hint'>All decisions together: F1 <b>{found.of1:.2f}</b>; mean of the findings: F1 <b>{found.cf1:.2f}</b>.</p>"
-    return summary + html.table(["Finding", "Of what is reported, right (precision)", "Of what is there, found (recall)", "There in"], rows)
+    return summary + html.table(
+        ["Finding", "Reported from", "Of what is reported, right (precision)", "Of what is there, found (recall)", "There in"], rows
+    )
 
 
 def _share(value: float) -> str:

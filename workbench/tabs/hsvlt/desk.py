@@ -11,7 +11,7 @@ import gradio as gr
 from models.hsvlt.findings import FINDINGS
 from workbench.context import Context
 from workbench.parts.events import PerPage
-from workbench.tabs.hsvlt.names import arm_choices
+from workbench.tabs.hsvlt.names import SCALES, arm_choices
 from workbench.working_scan import Scan, scan
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ class Work:
     answer: Answer
     thresholds: Mapping[str, float]
     """Finding → probability from which it is reported."""
+    silent: tuple[int, ...] = ()
+    """Scales left out by hand."""
+    moved: float | None = None
+    """Where only some findings are asked for: by how much any probability differs from asking for all of them."""
 
     @property
     def reported(self) -> tuple[str, ...]:
@@ -46,21 +50,33 @@ class Desk:
     own_thresholds: gr.State
     """Finding → threshold, for those that have one of their own."""
     asked: gr.CheckboxGroup
+    scales: gr.CheckboxGroup
     finding: gr.Dropdown
 
     @property
     def inputs(self) -> list[Any]:
         """In the order `work` takes their values."""
-        return [self.shown, self.arm, self.threshold, self.own_thresholds, self.asked]
+        return [self.shown, self.arm, self.threshold, self.own_thresholds, self.asked, self.scales]
 
     def work(self, request: Any, values: Sequence[Any]) -> Work:
         """The answer to what is set. PictureRefused, CheckpointRefused, PictureGone: ValueErrors with a sentence."""
-        shown, arm, threshold, own, asked = values
+        shown, arm, threshold, own, asked, scales = values
         made, predictor = scan(self.context, request, shown), predictor_of(self.context, arm)
         prepared = predictor.prepare(made.pixels)
         names = [name for name in FINDINGS if name in (asked or ())]
-        thresholds = {name: float((own or {}).get(name, threshold)) for name in FINDINGS}
-        return Work(made, predictor, prepared, predictor.answer(prepared, names), thresholds)
+        silent = tuple(scale for scale in SCALES if scale not in (scales or ()))
+        answer, moved = predictor.answer(prepared, names, silent), None
+        if len(names) < len(FINDINGS):
+            whole = predictor.answer(prepared, None, silent)
+            moved = max(
+                abs(float(p) - float(whole.probability[FINDINGS.index(name)])) for name, p in zip(names, answer.probability, strict=True)
+            )
+        return Work(made, predictor, prepared, answer, thresholds_of(own, threshold), silent, moved)
+
+
+def thresholds_of(own: Mapping[str, float] | None, threshold: float) -> dict[str, float]:
+    """Finding → probability from which it is reported: its own, or the one for all."""
+    return {name: float((own or {}).get(name, threshold)) for name in FINDINGS}
 
 
 def predictor_of(context: Context, arm: str) -> Predictor:

@@ -1,4 +1,4 @@
-"""Explore: one picture, its findings; thresholds for all and for each, the scale that decided, where words looked, and experiments on one finding."""
+"""Explore: one picture, its findings; thresholds for all and for each, the scale that decided, where words looked. Experiments stand in their own file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from workbench.context import Context
 from workbench.parts import charts, html
 from workbench.parts.events import EVENT, QUICK, spoken
 from workbench.parts.image_input import ImageInput, image_input
-from workbench.tabs.hsvlt import api, results
+from workbench.tabs.hsvlt import api, experiments, results
 from workbench.tabs.hsvlt.desk import DESKS, Desk, Work
-from workbench.tabs.hsvlt.names import WARNING, arm_choices
+from workbench.tabs.hsvlt.names import SCALES, WARNING, arm_choices
 from workbench.tabs.hsvlt.scan import examples
+from workbench.working_scan import scan
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,11 @@ class Shows:
     shares: gr.HTML
     looks: gr.HTML
     semantics: gr.HTML
-    occluded: gr.HTML
-    grown: gr.HTML
+    every_block: gr.Radio
 
     @property
     def now(self) -> list[gr.HTML]:
-        """What follows every change; experiments wait until they are asked for."""
+        """What follows every change."""
         return [self.listed, self.verdict, self.shares, self.looks, self.semantics]
 
 
@@ -58,6 +58,13 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
                 info="Leaving some out changes no other answer: try it.",
                 elem_id="hsvlt_asked",
             )
+            scales = gr.CheckboxGroup(
+                [(f"Scale {scale}", scale) for scale in SCALES],
+                value=list(SCALES),
+                label="Scales that count",
+                info="1 is the finest. Leaving one out takes its share away.",
+                elem_id="hsvlt_scales",
+            )
     own = gr.State({})
     gr.Markdown("#### One finding", container=False)
     with gr.Row():
@@ -74,31 +81,32 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
         )
         reset = gr.Button("Forget own thresholds", elem_id="hsvlt_reset", scale=1, min_width=160)
     shares = charts.gauges(elem_id="hsvlt_shares")
+    every_block = gr.Radio(
+        [("The last block of each scale", False), ("Every block, one after the other", True)],
+        value=False,
+        label="Where its words looked",
+        elem_id="hsvlt_every_block",
+    )
     looks = charts.heat_overlay(elem_id="hsvlt_looks")
-    with gr.Row(elem_classes="lb-controls"):
-        occlude = gr.Button("Check by occlusion", elem_id="hsvlt_occlude")
-        grow = gr.Button("Grow and shrink it", elem_id="hsvlt_grow")
-        another = gr.Button("On another picture", elem_id="hsvlt_another", visible=False)
-    occluded, grown = charts.heat_overlay(elem_id="hsvlt_occluded"), html.show("", elem_id="hsvlt_grown")
+    parts = experiments.lay_out(scan(context, None, source.first))
     gr.Markdown("#### The findings' words", container=False)
     semantics = html.show("", elem_id="hsvlt_semantics")
-    desk = Desk(context, source.shown, arm, threshold, own, asked, finding)
-    shows = Shows(listed, verdict, shares, looks, semantics, occluded, grown)
-    _wire(desk, source, shows, own_threshold, reset)
-    _wire_experiments(desk, shows, occlude, grow, another)
+    desk = Desk(context, source.shown, arm, threshold, own, asked, scales, finding)
+    _wire(desk, source, Shows(listed, verdict, shares, looks, semantics, every_block), own_threshold, reset)
+    experiments.wire(desk, source, parts)
     _wire_files(desk)
     api.publish(context)
     DESKS.keep(site, desk)
 
 
 def _wire(desk: Desk, source: ImageInput, shows: Shows, own_threshold: gr.Slider, reset: gr.Button) -> None:
-    inputs = [desk.finding, *desk.inputs]
+    inputs = [shows.every_block, desk.finding, *desk.inputs]
 
     def ask(request: gr.Request, *values: Any) -> list[Any]:
         return answered(desk, request, values)
 
     def choose(request: gr.Request, *values: Any) -> list[Any]:
-        finding, _, _, threshold, own, _ = values
+        _, finding, _, _, threshold, own, *_ = values
         return [gr.Slider(value=(own or {}).get(finding, threshold)), *answered(desk, request, values)]
 
     def set_own(value: float, finding: str, own: dict) -> dict:
@@ -110,36 +118,14 @@ def _wire(desk: Desk, source: ImageInput, shows: Shows, own_threshold: gr.Slider
         desk.arm.change,
         desk.threshold.release,
         desk.asked.change,
+        desk.scales.change,
+        shows.every_block.input,
         desk.own_thresholds.change,
     ):
         event(ask, inputs, shows.now, **EVENT)
     desk.finding.change(choose, inputs, [own_threshold, *shows.now], **EVENT)
     own_threshold.release(set_own, [own_threshold, desk.finding, desk.own_thresholds], desk.own_thresholds, **QUICK)
     reset.click(lambda threshold: [{}, threshold], desk.threshold, [desk.own_thresholds, own_threshold], **QUICK)
-    # what was worked out belongs to the picture and the network it was worked out for
-    for event in (source.shown.change, desk.arm.change, desk.finding.change):
-        event(lambda: [gr.HTML(data={"empty": ""}), ""], None, [shows.occluded, shows.grown], **QUICK)
-
-
-def _wire_experiments(desk: Desk, shows: Shows, occlude: gr.Button, grow: gr.Button, another: gr.Button) -> None:
-    seed = gr.State(0)
-    slow = EVENT | {"show_progress": "minimal"}
-
-    def occlusion(request: gr.Request, finding: str, *values: Any) -> Any:
-        with spoken():
-            return gr.HTML(data=results.occluded(desk.work(request, values), finding))
-
-    def growth(request: gr.Request, number: int, finding: str, *values: Any) -> list[Any]:
-        from models.shared.data.phantoms import split_seeds
-
-        with spoken():
-            return [results.grown(desk.work(request, values), finding, split_seeds("test", 1, 7000 + number)[0]), gr.Button(visible=True)]
-
-    occlude.click(occlusion, [desk.finding, *desk.inputs], shows.occluded, **slow)
-    grow.click(growth, [seed, desk.finding, *desk.inputs], [shows.grown, another], **slow)
-    another.click(lambda number: number + 1, seed, seed, **QUICK).then(
-        growth, [seed, desk.finding, *desk.inputs], [shows.grown, another], **slow
-    )
 
 
 def _wire_files(desk: Desk) -> None:
@@ -170,14 +156,14 @@ def taken(desk: Desk, work: Work) -> tuple[bytes, bytes]:
 
 
 def answered(desk: Desk, request: Any, values: Any) -> list[Any]:
-    """Values for the list, the verdict, the shares, the maps and the words; values: finding, then `Desk.inputs`."""
-    finding, *settings = values
+    """Values for the list, the verdict, the shares, the maps and the words; values: whether every block, finding, then `Desk.inputs`."""
+    every_block, finding, *settings = values
     with spoken():
         work = desk.work(request, settings)
         return [
             gr.HTML(data=results.listed(work)),
             results.verdict(work),
             gr.HTML(data=results.shares(work, finding)),
-            gr.HTML(data=results.looks(work, finding)),
-            results.semantics(work),
+            gr.HTML(data=results.looks(work, finding, every_block)),
+            results.semantics(work, finding),
         ]

@@ -36,7 +36,8 @@ the end $z_k = b_k + \sum_i \langle w_k^{(i)}, S_k^{(i)}\rangle$: the bars are t
 ### How to read the Explore drawer
 
 - **Every finding stands by itself**, so the probabilities need not add up to one. Leaving findings out changes no other answer (with *Words write back* it does).
-- **Shares** are exact, **attention** is not a proof: a finding may be decided elsewhere than where its words looked most. *Check by occlusion* takes pieces away.
+- **Shares** are exact, **attention** is not a proof: a finding may be decided elsewhere than where its words looked most. *Take pieces away* blurs what
+  you point at, and *Blur every place in turn* all of it.
 - **Findings keep company**: fluid often comes with a large heart here. A network may report one because it saw the other.
 
 ### Try it
@@ -44,6 +45,8 @@ the end $z_k = b_k + \sum_i \langle w_k^{(i)}, S_k^{(i)}\rangle$: the bars are t
 1. Choose *small nodule*, then *enlarged heart*: which scales decide?
 2. Press *Grow and shrink it* for the nodule. At which size does the answer tip, and which scale takes over?
 3. Untick all findings but one. Does its probability move? Now with *Words write back*.
+4. Untick *Scale 1* or *Scale 4*: which findings fall below their threshold?
+5. Ask for the nodule in other words, then with *Labels from spelling*. How much does the wording matter?
 """
 
 

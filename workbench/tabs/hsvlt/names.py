@@ -19,6 +19,7 @@ SHORT = {
     "topdown": "Decoder along the list",
     "asl": "Asymmetric loss",
 }
+SCALES = (1, 2, 3, 4)
 WARNING = (
     "Research use only: nothing here is a diagnosis. The network learned from made-up chest pictures alone. On a real picture it shows how the method "
     "works, not what a patient has."
