@@ -125,8 +125,8 @@ PRESETS = (
     Preset("embedded", "Every arm, 3 seeds. A stopped study goes on.", {"seeds": 3}),
     Preset(
         "cpu",
-        "One seed of the three networks that the claim rests on: with neurons, without, and the linear probe.",
-        {"arms": [OWN, OFF, PROBE], "seeds": 1, "pool": 1200, "steps": 1000},
+        "One seed of the three networks that the claim rests on: with neurons, without, and the linear probe. About 25 minutes of one processor core.",
+        {"arms": [OWN, OFF, PROBE], "seeds": 1, "steps": 1800},
     ),
     Preset(
         "quick",

@@ -16,7 +16,7 @@ from models.shared.backbones.language.tasks import TASKS
 from models.shared.packing import pack
 
 pytestmark = pytest.mark.skipif(not LANGUAGE.checkpoint.is_file(), reason="the small language model is not in this copy")
-QUICK = read_plan({"pool": 16, "tests": 8, "steps": 2, "batch": 8, "seeds": 1, "variants": 2})
+QUICK = read_plan({"pool": 16, "tests": 8, "steps": 2, "batch": 4, "seeds": 1, "variants": 2})
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_cases_hold_every_task_with_outlines_of_what_is_meant(data):
     assert set(data.turns) == set(TASKS)
     tokens = towers()[1].tokenizer
     assert (data.lesions.flatten(2).any(-1).sum(1) == data.counts).all()
-    assert data.counts.unique().tolist() == [1, 2, 3] or 0 in data.counts
+    assert {1, 2, 3} <= set(data.counts.tolist())
     for task, rows in data.turns.items():
         for row, some in enumerate(rows):
             assert len(some) == 2
@@ -64,7 +64,8 @@ def test_cases_hold_every_task_with_outlines_of_what_is_meant(data):
                 assert (tokens.image_id in one.answer) == (task == "draw")
                 assert all(lesion < int(data.counts[row]) for lesion in one.objects)
     assert data.specs == specs("train", 16)
-    assert np.abs(data.thumbs[3].numpy() - training.np.clip(data.thumbs[3].numpy(), 0, 1)).max() == 0
+    assert data.thumbs.shape == (16, 32, 32)
+    assert 0 <= float(data.thumbs.min()) < float(data.thumbs.max()) <= 1
 
 
 def test_every_step_shares_its_pictures_among_the_four_tasks():
@@ -114,7 +115,7 @@ def test_plans_are_read_and_wrong_ones_refused():
     assert {preset.name for preset in PRESETS} == {"embedded", "cpu", "quick"}
     for preset in PRESETS:
         read_plan(preset.config)
-    for bad in ({"colour": 1}, {"arms": ["stn_off"]}, {"seeds": 0}, {"batch": 6}, {"pool": 8}):
+    for bad in ({"colour": 1}, {"arms": ["stn_off"]}, {"seeds": 0}, {"batch": 6}, {"pool": 3}):
         with pytest.raises(PlanRefused):
             read_plan(bad)
 
@@ -133,7 +134,7 @@ def test_an_answer_shows_outlines_pictures_and_neurons(predictor, prepared):
     assert ((said.neurons.a > 0).sum(-1) == 13).all()
     drawing = predictor.answer(prepared, "draw liver CT: one large dark lesion")
     assert not drawing.looked
-    assert len(drawing.neurons.word) == len(drawing.neurons.kind) < 65 + len(text)
+    assert drawing.neurons.word[0] == "<bos>"
     other = predictor.prepare(np.zeros((90, 70), np.uint8))
     assert predictor.answer(other, "draw liver CT: one large dark lesion").strip == drawing.strip
     found = [one for one in (said, drawing) if one.feature is not None]
@@ -196,7 +197,7 @@ def test_examples_are_what_they_say():
 @pytest.mark.slow
 def test_the_quick_preset_trains_and_its_card_is_computed_again(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    quick = {**PRESETS[2].config, "pool": 24, "tests": 6, "steps": 3, "paint": 4}
+    quick = {**PRESETS[2].config, "arms": ["full", "stn_off"], "pool": 16, "tests": 6, "steps": 2, "paint": 3}
     *told, last = recipe.train(quick)
     assert told
     card = last["card"]
@@ -205,7 +206,7 @@ def test_the_quick_preset_trains_and_its_card_is_computed_again(tmp_path, monkey
     assert len(again) == 4 * len(quick["arms"])
     assert all(abs(value.value - card.metrics[name].value) <= recipe.tolerance(name) for name, value in again.items())
     assert study.pending(read_plan(quick)) == []
-    assert len(card.extra["findings"]) == 8
+    assert len(card.extra["findings"]) == 4
     assert card.metrics["outline/miou@all_lesions"].value > 0.2
     assert set(card.extra["neurons"]) == {"full"}
     assert set(card.extra["neurons"]["full"]["silenced"]["numbers"]) == {"none", *TASKS, "random 1", "random 2", "random 3"}
