@@ -219,7 +219,7 @@ def listens(work: Work, chosen: str | None) -> str:
         f"With the picture “{words[most]}” gains most ({100 * gain[most]:+.1f} points) and “{words[least]}” loses most ({100 * gain[least]:+.1f})."
     ).replace("-", "−")
     return (
-        f"<p class='lb-hint'>{html.text(told)}</p><p class='lb-hint'><b>With the picture</b></p>{word_shares(words, after, top=top)}"
+        f"<p class='lb-hint'>{html.text(told)}</p><p class='lb-hint'><b>With the picture it is told of</b></p>{word_shares(words, after, top=top)}"
         f"<p class='lb-hint'><b>Language model alone</b></p>{word_shares(words, before, top=top)}"
     )
 
