@@ -34,7 +34,11 @@ ABOUT = {
 }
 NO_GATES = "No layer of this network is infused as it is set, so it has no gates."
 NO_OTHER = "Press “Swap the picture” above first; then this shows what the other picture changes."
-HEAT_CSS = "#mit_head .wrap { display: grid !important; grid-template-columns: repeat(%d, minmax(0, 1fr)); } #mit_head label { justify-content: center; min-width: 0; }"
+HEAT_CSS = (
+    "#mit_head .wrap { display: grid !important; grid-template-columns: repeat(%d, minmax(0, 1fr)); } "
+    "#mit_head label { justify-content: center; min-width: 0; border-radius: 8px !important; } "
+    "#mit_head label:has(input:checked) { outline: 2px solid var(--body-text-color); outline-offset: 1px; font-weight: 700; }"
+)
 ALWAYS = "Nothing of the picture gets into this network, so neither picture nor dial changes its answer."
 THUMB_PX = 200
 DIALS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
