@@ -170,14 +170,21 @@ def test_a_grown_finding_has_a_curve_for_each_scale_and_its_pictures(desk):
 def test_compare_asks_every_network_and_counts_on_fresh_pictures(desk, monkeypatch):
     monkeypatch.setattr(compare, "PICTURES", 12)
     compare._scores.cache_clear()
-    bars, told = compare.compared(desk, ANN, values())
-    assert [one["label"] for one in bars.props["data"]["series"]] == [
+    decided, table = compare.compared(desk, ANN, values(threshold=0.0))
+    there = truth(Shown(FIRST))
+    assert [one["label"] for one in decided.props["data"]["items"]] == [
         "HSVLT",
         "Labels without words",
         "Words write back",
         "Decoder along the list",
     ]
-    assert f"Truly there: {', '.join(truth(Shown(FIRST)))}" in told
+    assert {one["text"] for one in decided.props["data"]["items"]} == {
+        f"{len(there)} of 8 right"
+    }  # at a threshold of nought all are reported
+    assert f"Truly there: {', '.join(there)}" in decided.props["data"]["about"]
+    assert table.count("<b>") == len(SOME) * len(FINDINGS)
+    foreign, _ = compare.compared(desk, ANN, values(FOREIGN, threshold=1.0))
+    assert foreign.props["data"]["items"][0]["text"] == "0 reported"
     table = compare.rated(desk, "full", 0.02, 3)
     assert table.count("<tr") == 1 + len(FINDINGS)
     compare._scores.cache_clear()

@@ -13,9 +13,9 @@ from models.hsvlt.findings import FINDINGS
 from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
-from workbench.parts.charts import Series, bars_data, probability_bars
+from workbench.parts.charts import Gauge, gauges, gauges_data
 from workbench.parts.events import EVENT, spoken
-from workbench.tabs.hsvlt.desk import DESKS, Desk, predictor_of, thresholds_of
+from workbench.tabs.hsvlt.desk import DESKS, Desk, Work, predictor_of, thresholds_of
 from workbench.tabs.hsvlt.names import SCALES, SHORT, arm_choices
 from workbench.tabs.hsvlt.scan import truth
 
@@ -27,8 +27,8 @@ def compare(method: Method, context: Context, site: gr.Blocks) -> None:
     """Lay the drawer out."""
     desk = DESKS.of(site)
     gr.Markdown("#### The picture of the Explore drawer through every network", container=False)
-    bars = probability_bars(elem_id="hsvlt_compare_bars", asks=True)
-    told = html.show("", elem_id="hsvlt_compare_truth")
+    decided = gauges(elem_id="hsvlt_compare_gauges", asks=True)
+    table = html.show("", elem_id="hsvlt_compare_table")
     gr.Markdown(f"#### What a threshold costs: {PICTURES} fresh made-up pictures, the network chosen in Explore", container=False)
     with gr.Row():
         threshold = gr.Slider(
@@ -47,22 +47,38 @@ def compare(method: Method, context: Context, site: gr.Blocks) -> None:
         with spoken():
             return rated(desk, arm, threshold, top, own)
 
-    bars.opened(ask, [threshold, top, *desk.inputs], [bars, told, rates], **EVENT)
+    decided.opened(ask, [threshold, top, *desk.inputs], [decided, table, rates], **EVENT)
     for event in (threshold.release, top.input):
         event(again, [desk.arm, threshold, top, desk.own_thresholds], rates, **EVENT)
 
 
 def compared(desk: Desk, request: Any, values: Sequence[Any]) -> list[Any]:
-    """Bars and what is true; values as `Desk.inputs`."""
+    """How many decisions of each network are right (or how many findings it reports, where the truth is not known), and its probabilities; values as `Desk.inputs`."""
     shown, _, threshold, own, *_ = values
     works = [desk.work(request, (shown, arm, threshold, own, FINDINGS, SCALES)) for _, arm in arm_choices()]
-    series = [Series(SHORT[w.predictor.arm], place, [float(p) for p in w.answer.probability]) for place, w in enumerate(works)]
     known = truth(shown)
-    said = "What is truly there is not known." if known is None else f"Truly there: {', '.join(known) or 'nothing'}."
-    return [
-        gr.HTML(data=bars_data(list(FINDINGS), series, title="Probability of each finding")),
-        f"<p class='lb-hint'>{html.text(said)}</p>",
+    items = []
+    for place, work in enumerate(works):
+        said = len(work.reported)
+        right = said if known is None else sum((name in work.reported) == (name in known) for name in FINDINGS)
+        words = f"{said} reported" if known is None else f"{right} of {len(FINDINGS)} right"
+        items.append(Gauge(SHORT[work.predictor.arm], right, high=len(FINDINGS), text=words, colour=place))
+    about = (
+        "What is truly there is not known."
+        if known is None
+        else f"Truly there: {', '.join(known) or 'nothing'}. Leaving out what is absent counts as right, too."
+    )
+    rows = [
+        [html.text(name) + (" <small>(is there)</small>" if known and name in known else ""), *(_cell(work, row) for work in works)]
+        for row, name in enumerate(FINDINGS)
     ]
+    table = html.table(["Probability of (bold: reported)", *(SHORT[work.predictor.arm] for work in works)], rows)
+    return [gr.HTML(data=gauges_data(items, title="Decisions at the thresholds of Explore", about=about)), table]
+
+
+def _cell(work: Work, row: int) -> str:
+    words = f"{100 * work.answer.probability[row]:.0f} %"
+    return f"<b>{words}</b>" if FINDINGS[row] in work.reported else words
 
 
 def rated(desk: Desk, arm: str, threshold: float, top: int, own: Mapping[str, float] | None = None) -> str:

@@ -59,16 +59,15 @@ class Parts:
 def lay_out(opening: Scan) -> Parts:
     """The components; `opening` is the picture the page opens with."""
     gr.Markdown("#### Ask for it in your own words", container=False)
-    with gr.Row(equal_height=True):
-        words = gr.Textbox(
-            label="Other words for this finding",
-            info="The network keeps the finding's own weights; only the question changes.",
-            placeholder="a round spot",
-            max_length=MAX_WORDS,
-            elem_id="hsvlt_words",
-            scale=4,
-        )
-        ask_words = gr.Button("Ask in these words", elem_id="hsvlt_ask_words", scale=1, min_width=160)
+    words = gr.Textbox(
+        label="Other words for this finding",
+        info="The network keeps the finding's own weights; only the question changes.",
+        placeholder="a round spot",
+        max_length=MAX_WORDS,
+        elem_id="hsvlt_words",
+    )
+    with gr.Row(elem_classes="lb-controls"):
+        ask_words = gr.Button("Ask in these words", elem_id="hsvlt_ask_words")
     worded, worded_looks = charts.gauges(elem_id="hsvlt_worded"), charts.heat_overlay(elem_id="hsvlt_worded_looks")
     gr.Markdown("#### Was it the reason? Take pieces away", container=False)
     with gr.Row():

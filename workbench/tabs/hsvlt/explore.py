@@ -79,7 +79,8 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
             elem_id="hsvlt_own_threshold",
             scale=2,
         )
-        reset = gr.Button("Forget own thresholds", elem_id="hsvlt_reset", scale=1, min_width=160)
+    with gr.Row(elem_classes="lb-controls"):
+        reset = gr.Button("Forget own thresholds", elem_id="hsvlt_reset")
     shares = charts.gauges(elem_id="hsvlt_shares")
     every_block = gr.Radio(
         [("The last block of each scale", False), ("Every block, one after the other", True)],

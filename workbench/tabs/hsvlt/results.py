@@ -30,7 +30,7 @@ def listed(work: Work) -> dict[str, Any]:
         items.append(
             Gauge(
                 f"{name}{there}",
-                float(p),
+                _short(p),
                 text=_per_cent(float(p)),
                 colour=0 if p >= work.thresholds[name] else 7,
                 marks=[Mark("", work.thresholds[name], 1)],
@@ -148,7 +148,7 @@ def pieces(work: Work, logits: np.ndarray) -> dict[str, Any]:
         items.append(
             Gauge(
                 name,
-                after,
+                _short(after),
                 text=f"{_per_cent(after)}",
                 colour=0 if after >= work.thresholds[name] else 7,
                 marks=[Mark("", float(before.probability[row]), 1)],
@@ -167,8 +167,8 @@ def pieced_words(work: Work, finding: str, logits: np.ndarray) -> str:
 def reworded(work: Work, finding: str, told: Reworded) -> dict[str, Any]:
     """The finding asked by its name and in other words."""
     items = [
-        Gauge(f"By its name, “{finding}”", told.own, text=_per_cent(told.own)),
-        Gauge("In your words", told.probability, text=_per_cent(told.probability), colour=1),
+        Gauge(f"By its name, “{finding}”", _short(told.own), text=_per_cent(told.own)),
+        Gauge("In your words", _short(told.probability), text=_per_cent(told.probability), colour=1),
     ]
     about = (
         f"The vector of your words and that of the name have a cosine of {told.cosine:.2f} (1: the same question). Of all findings' names, “{told.nearest}” is "
@@ -274,6 +274,11 @@ def _per_cent(share: float, digits: int = 0) -> str:
 def _share(logit: float) -> float:
     """The probability that a logit stands for."""
     return float(1 / (1 + np.exp(-float(logit))))
+
+
+def _short(probability: float) -> float:
+    """With the digits a gauge can show: a screen reader is told 0, not 1e-8."""
+    return round(float(probability), 4)
 
 
 def _places(values: np.ndarray) -> str:
