@@ -48,7 +48,8 @@ ARMS: Mapping[str, Arm] = {
     arm.id: arm
     for arm in (
         Arm(OWN, "LSMS"),
-        Arm("no_language", "without language: the picture alone", {"language": False}, contrast=0.0),
+        # without words nothing says what is absent, and the harder look would only teach silence
+        Arm("no_language", "without language: the picture alone", {"language": False}, contrast=0.0, emptiness=0.0),
         Arm("no_scale", "without the scale-aware part: one kernel size", {"kernels": ()}),
         Arm("no_fsd", "scales put together without the full-scale decoder", {"decoder": "plain"}),
         Arm("hamburger", "the predecessor's decoder (matrix factorisation)", {"decoder": "hamburger"}),
