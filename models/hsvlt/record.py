@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from models.hsvlt.plan import ARMS, PRESETS
+from models.hsvlt.config import Config
+from models.hsvlt.plan import ARMS, PRESETS, Task
 from models.shared.method import Deviation, Method, Paper, Switch
 
 DEVIATIONS = (
@@ -10,7 +11,7 @@ DEVIATIONS = (
     Deviation("Putting the scales together", "Side by side, with one weight a label and channel; the decoder along the label list is an ablation.", "The only live path of the released code; the decoder mixes labels that happen to be neighbours.", "verified"),
     Deviation("Which S of a stage", "The last block's.", "So the released code has it.", "verified"),
     Deviation("Pixels", "0 to 1, not normalised.", "So the released training log shows; a pretrained trunk would want its own.", "verified"),
-    Deviation("Pretraining", "None: trained from scratch at 96 pixels, 490 thousand numbers, layer scale 0.1, AdamW 1e-3 with a cosine.", "The released run begins with ConvNeXt-Small of ImageNet-22k.", "inferred"),
+    Deviation("Pretraining", f"None: trained from scratch at {Task.side} pixels, 490 thousand numbers, layer scale {Config.layer_scale:g}, AdamW {Task.lr:g} with a cosine.", "The released run begins with ConvNeXt-Small of ImageNet-22k.", "inferred"),
     Deviation("Starting weights", "Linear layers begin with a spread of one over the root of their inputs.", "At 16 to 128 channels the released 0.02 leaves gradients of 1e-9 and less, which AdamW no longer sees: after 500 steps nothing was learned.", "inferred"),
     Deviation("Label vectors", "The text tower of this project's small CLIP; random and spelled ones are ablations; a published BERT can be named.", "BERT's vectors are too large to ship, and any frozen words fit the code's interface.", "inferred"),
     Deviation("Heads", "One.", "So the released configuration has it.", "verified"),

@@ -22,6 +22,8 @@ SLOW = EVENT | {"show_progress": "minimal"}
 PIECES = (("Small", 8), ("Middle", 12), ("Large", 24))
 """Side of what is blurred, in the network's 96 pixels."""
 MAX_WORDS = 120
+ASK_WORDS = "Shows whether the answer follows the words, and where they look."
+ASK_OCCLUSION = "Shows beside the attention which places lower and which raise the answer when they are blurred; a second or two."
 FIRST_GROWN = 7000
 """Made-up pictures for growing, beyond those that the card's numbers come from."""
 
@@ -41,6 +43,8 @@ class Parts:
     occluded: gr.HTML
     grow: gr.Button
     another: gr.Button
+    drawn: gr.Row
+    """Holds both curves; not there before something is grown."""
     curve: gr.HTML
     scales: gr.HTML
     grown: gr.HTML
@@ -51,9 +55,9 @@ class Parts:
         return [self.worded, self.worded_looks, self.occluded]
 
     @property
-    def of_finding(self) -> list[gr.HTML]:
+    def of_finding(self) -> list[Any]:
         """What was worked out for a network and a finding on made-up pictures."""
-        return [self.curve, self.scales, self.grown]
+        return [self.drawn, self.grown, self.another]
 
 
 def lay_out(opening: Scan) -> Parts:
@@ -68,7 +72,8 @@ def lay_out(opening: Scan) -> Parts:
     )
     with gr.Row(elem_classes="lb-controls"):
         ask_words = gr.Button("Ask in these words", elem_id="hsvlt_ask_words")
-    worded, worded_looks = charts.gauges(elem_id="hsvlt_worded"), charts.heat_overlay(elem_id="hsvlt_worded_looks")
+    worded = charts.gauges(elem_id="hsvlt_worded", empty=ASK_WORDS)
+    worded_looks = charts.heat_overlay(elem_id="hsvlt_worded_looks", empty=" ")
     gr.Markdown("#### Was it the reason? Take pieces away", container=False)
     with gr.Row():
         with gr.Column(scale=3, min_width=320):
@@ -84,18 +89,20 @@ def lay_out(opening: Scan) -> Parts:
             pieces = charts.gauges(elem_id="hsvlt_pieces")
     with gr.Row(elem_classes="lb-controls"):
         occlude = gr.Button("Blur every place in turn", elem_id="hsvlt_occlude")
-    occluded = charts.heat_overlay(elem_id="hsvlt_occluded")
+    occluded = charts.heat_overlay(elem_id="hsvlt_occluded", empty=ASK_OCCLUSION)
     gr.Markdown("#### Which size does it need? Grow and shrink the finding", container=False)
     with gr.Row(elem_classes="lb-controls"):
         grow = gr.Button("Grow and shrink it", elem_id="hsvlt_grow")
         another = gr.Button("On another picture", elem_id="hsvlt_another", visible=False)
-    with gr.Row():
+    with gr.Row(visible=False) as drawn:
         with gr.Column(min_width=300):
             curve = curves(elem_id="hsvlt_grown_curve")
         with gr.Column(min_width=300):
             scales = curves(elem_id="hsvlt_grown_scales")
     grown = html.show("", elem_id="hsvlt_grown")
-    return Parts(words, ask_words, worded, worded_looks, probe, piece, pieces, occlude, occluded, grow, another, curve, scales, grown)
+    return Parts(
+        words, ask_words, worded, worded_looks, probe, piece, pieces, occlude, occluded, grow, another, drawn, curve, scales, grown
+    )
 
 
 def wire(desk: Desk, source: ImageInput, parts: Parts) -> None:
@@ -119,7 +126,7 @@ def wire(desk: Desk, source: ImageInput, parts: Parts) -> None:
 
     def growth(request: gr.Request, number: int, finding: str, *values: Any) -> list[Any]:
         with spoken():
-            return [*grown(desk.work(request, values), finding, number), gr.Button(visible=True)]
+            return [gr.Row(visible=True), *grown(desk.work(request, values), finding, number), gr.Button(visible=True)]
 
     def open_picture(request: gr.Request, shown: Shown) -> Any:
         with spoken():
@@ -130,17 +137,23 @@ def wire(desk: Desk, source: ImageInput, parts: Parts) -> None:
     for event in (parts.probe.chosen, parts.piece.input, desk.finding.change, desk.arm.change):
         event(point, [parts.probe, parts.piece, *inputs], [parts.probe, parts.pieces], **EVENT)
     parts.occlude.click(occlusion, [parts.piece, *inputs], parts.occluded, **SLOW)
-    shown = [parts.curve, parts.scales, parts.grown, parts.another]
+    shown = [parts.drawn, parts.curve, parts.scales, parts.grown, parts.another]
     parts.grow.click(growth, [seed, *inputs], shown, **SLOW)
     parts.another.click(lambda number: number + 1, seed, seed, **QUICK).then(growth, [seed, *inputs], shown, **SLOW)
     source.shown.change(open_picture, source.shown, parts.probe, **OPENING)
-    source.shown.change(lambda: _emptied(3), None, parts.of_picture, **QUICK)
+    source.shown.change(_emptied, None, parts.of_picture, **QUICK)
     for event in (desk.arm.change, desk.finding.change):
-        event(lambda: [*_emptied(5), ""], None, [*parts.of_picture, *parts.of_finding], **QUICK)
+        event(
+            lambda: [*_emptied(), gr.Row(visible=False), "", gr.Button(visible=False)],
+            None,
+            [*parts.of_picture, *parts.of_finding],
+            **QUICK,
+        )
 
 
-def _emptied(drawings: int) -> list[gr.HTML]:
-    return [gr.HTML(data={"empty": ""}) for _ in range(drawings)]
+def _emptied() -> list[gr.HTML]:
+    """For `Parts.of_picture`."""
+    return [gr.HTML(data={"empty": words}) for words in (ASK_WORDS, " ", ASK_OCCLUSION)]
 
 
 def pieced(work: Work, place: Place | None, piece: int, finding: str) -> list[Any]:
