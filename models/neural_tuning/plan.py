@@ -64,7 +64,7 @@ class Plan:
     steps: int = 1200
     batch: int = 32
     """A quarter of it for each task (spec §4)."""
-    lr: float = 2e-3
+    lr: float = 3e-3
     decay: float = 0.1
     warm: float = 0.05
     """Share of the steps in which the rate rises; then it falls along a cosine (spec §4)."""

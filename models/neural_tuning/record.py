@@ -21,7 +21,7 @@ DEVIATIONS = (
     Deviation("Drawn pictures", "The network predicts a picture's feature; what is shown are the nearest phantoms and a small painter's picture, trained here on phantoms.", "The paper's image generator is not in the repository.", "inferred"),
     Deviation("Scale of picture features", "The small tower's vectors divided by 4.", "With the released weight of ten, ours would drown the other tasks; directions stay as they are.", "inferred"),
     Deviation("Outline loss", "Half weighted cross-entropy, half Dice: the code's defaults.", "Its example run has Dice alone.", "verified"),
-    Deviation("Rates", "AdamW 2e-3 with decay 0.1, a twentieth of the steps to warm up, then a cosine; batches of 32.", "The released 1e-4 is made for a model ten thousand times as large.", "inferred"),
+    Deviation("Rates", "AdamW 3e-3 with decay 0.1, a twentieth of the steps to warm up, then a cosine; batches of 32.", "The released 1e-4 is made for a model ten thousand times as large.", "inferred"),
     Deviation("Dropout of the guidance", "0.05.", "The value used was not read.", "inferred"),
     Deviation("Sizes", "32 neurons in each of the upper two of four layers; the feature decoder four times as wide for its width as the paper's.", "128 in the upper 16 of 32 layers; our states are a fortieth as wide.", "inferred"),
     Deviation("Frozen networks", "This project's small CLIP (65 tokens a picture) and small language model (four layers of width 96).", "LLaMA-2-7B and CLIP ViT-L/14 do not fit a page; any Llama-type decoder goes the same way.", "inferred"),
