@@ -48,6 +48,8 @@ from models.shared.data.pictures import as_array
 MAX_WORDS, LONGEST, NEAREST = 80, 64, 3
 SHOWN = 16
 """Test phantoms of each task that the raster is counted on."""
+RASTERS = 6
+"""Kept, each for its own dials."""
 _DRAWS = re.compile(r"\s*(draw (?!the border)|imagine |make a picture|create a picture|show what)", re.IGNORECASE)
 
 
@@ -155,6 +157,7 @@ class Predictor:
         self.painter = study.painter_of(own, self.gallery.shape[-1])
         self.specs = specs("train", plan.pool, plan.seeds[0] * plan.pool)
         self._cases: dict[int, Cases] = {}
+        self._rasters: dict[tuple, Firing] = {}
 
     def prepare(self, picture: np.ndarray) -> Prepared:
         """(H, W) or (H, W, 3), uint8 or floats in 0…1. RequestRefused for pixels that cannot be used."""
@@ -203,8 +206,14 @@ class Predictor:
         )  # fmt: skip
 
     def raster(self, *, rho: float | None = None, alpha: float | None = None, dense: bool = False, pictures: int = SHOWN) -> Firing:
-        """Which neurons fire in each task, counted on test phantoms with their true answers. RequestRefused for a network without neurons."""
-        return firing(self._with_neurons(), self.shown(pictures), range(pictures), dials=self.dials(rho=rho, alpha=alpha, dense=dense))
+        """Which neurons fire in each task, counted on test phantoms with their true answers; the last few are kept. RequestRefused for a network without neurons."""
+        key = (rho, alpha, dense, pictures)
+        if key not in self._rasters:
+            dials = self.dials(rho=rho, alpha=alpha, dense=dense)
+            made = firing(self._with_neurons(), self.shown(pictures), range(pictures), dials=dials)
+            self._rasters = dict(list(self._rasters.items())[1 - RASTERS :]) | {key: made}
+            return made
+        return self._rasters[key]
 
     def overlap(self, found: Firing) -> dict[str, np.ndarray | dict[str, np.ndarray]]:
         """ "cosine", "jaccard" (L, 4, 4) of tasks; "counts": shared, silent, and of each task, (L,)."""
