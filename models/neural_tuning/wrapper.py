@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,7 +34,7 @@ from models.neural_tuning.neurons import Firing, at_random, firing, firing_of, m
 from models.neural_tuning.plan import ARMS, OWN, Plan, read_plan
 from models.neural_tuning.recipe import of_arm
 from models.neural_tuning.record import METHOD
-from models.neural_tuning.sequence import DRAW, Turn, question_ids
+from models.neural_tuning.sequence import DRAW, KINDS, Turn, question_ids
 from models.neural_tuning.study_data import Cases, Spec, cases, specs
 from models.shared.backbones import shelf
 from models.shared.backbones.clip.interface import Clip
@@ -136,6 +136,12 @@ def _load(path: Path, _sha256: str, arm: str, device: str) -> Predictor:
         )
     except (ValueError, KeyError) as fault:
         raise CheckpointRefused(f"The weights of {path.name} cannot be used: {fault}") from fault
+
+
+def only(found: Firing, kind: str) -> Firing:
+    """The tokens of one of KINDS alone; all for "". There may be none."""
+    here = found.kind == KINDS.index(kind) if kind else np.ones(len(found.kind), bool)
+    return replace(found, **{name: getattr(found, name)[here] for name in ("a", "memory", "task", "kind", "word", "row")})
 
 
 def asks_to_draw(request: str) -> bool:

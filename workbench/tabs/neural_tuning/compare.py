@@ -27,6 +27,10 @@ from workbench.tabs.neural_tuning.scan import mask_of
 
 MEASURED = {"describe": "right words", "outline": "mean IoU", "reason": "mean IoU", "draw": "cosine of the feature"}
 MOST = 24
+COUNTED = (neurons.EVERY, "question", "answer")
+"""Kinds of tokens that every task has."""
+LOSS = 0.05
+"""From which share of a number on a loss is spoken of; ours."""
 PAPER_VOCABULARY = 262.19
 """Million numbers of token table and word head of LLaMA-2-7B with six new tokens, which the release trains whole (computed, spec §3)."""
 
@@ -52,6 +56,10 @@ def compare(method: Method, context: Context, site: gr.Blocks) -> None:
         measure = gr.Radio(
             [("Cosine of firing", "cosine"), ("Neurons in common (Jaccard)", "jaccard")], value="cosine", label="How alike", elem_id="neural_tuning_measure"
         )  # fmt: skip
+        kind = gr.Radio(
+            [one for one in neurons.COUNTED if one[1] in COUNTED], value=neurons.EVERY, label="Tokens counted",
+            info="Most tokens are patches of the picture, which all tasks but drawing read alike.", elem_id="neural_tuning_compare_kind",
+        )  # fmt: skip
     with gr.Row():
         with gr.Column(scale=1, min_width=320):
             rasters = html.show("", elem_id="neural_tuning_panels", css_template=neurons.CSS)
@@ -64,15 +72,15 @@ def compare(method: Method, context: Context, site: gr.Blocks) -> None:
         with spoken():
             return networks(desk, request, kept, values)
 
-    def count(rho: float, alpha: float, measure: str) -> list[Any]:
+    def count(rho: float, alpha: float, measure: str, kind: str) -> list[Any]:
         with spoken():
-            return counted(desk, rho, alpha, measure)
+            return counted(desk, rho, alpha, measure, kind)
 
     def lose(task: str, number: float) -> str:
         with spoken():
             return lost(desk, task, int(number))
 
-    dials, shows = [rho, alpha, measure], [rasters, shared, memory]
+    dials, shows = [rho, alpha, measure, kind], [rasters, shared, memory]
     first = memory.opened(ask, [desk.reference, *desk.inputs], told, **EVENT)
     first.then(count, dials, shows, **EVENT)
     for one in dials:
@@ -127,17 +135,17 @@ def networks(desk: Desk, request: Any, kept: Any, values: Sequence[Any]) -> str:
     return hints([told]) + table
 
 
-def counted(desk: Desk, rho: float, alpha: float, measure: str) -> list[Any]:
-    """Rasters of the tasks, their tables, and the gauges of memory."""
+def counted(desk: Desk, rho: float, alpha: float, measure: str, kind: str) -> list[Any]:
+    """Rasters of the tasks, their tables, and the gauges of memory; kind: of the tokens counted."""
     predictor = desk.predictor(OWN)
     dials = settings_of([None, "", OWN, rho, alpha, False, (), 0.5]).dials
-    found = predictor.raster(**dials)
+    found = neurons.only(predictor.raster(**dials), kind if kind in COUNTED else neurons.EVERY)
     items = [
         Gauge(f"{TASK_WORDS[task]}: layers {LAYERS[step]} and {LAYERS[step + 1]}", float(found.remembered()[place, step]), -1, 1, colour=place)
         for place, task in enumerate(TASKS)
         for step in range(len(LAYERS) - 1)
     ]  # fmt: skip
-    about = "Cosine of what neurons hold (u) in neighbouring layers, mean over all tokens. With α at 1 a layer repeats the one below, so it is 1."
+    about = "Cosine of what neurons hold (u) in neighbouring layers, mean over the tokens counted. With α at 1 a layer repeats the one below, so it is 1."
     memory = gauges_data(items, title="Memory over depth", about=about)
     return [neurons.panels(found), neurons.shared(predictor.overlap(found), measure), gr.HTML(data=memory)]
 
@@ -163,21 +171,22 @@ def lost(desk: Desk, task: str, number: int) -> str:
     said = (
         f"Measured on {found.pictures} test phantoms with given answers; small numbers, so differences of a few hundredths may be chance."
     )
-    return hints([f"<b>{html.text(reading(found.whole, found.without, random, task))}</b>"]) + html.table(heads, rows) + hints([html.text(which), said])  # fmt: skip
+    return hints([f"<b>{html.text(reading(found.whole, found.without, found.random, task))}</b>"]) + html.table(heads, rows) + hints([html.text(which), said])  # fmt: skip
 
 
-def reading(whole: Mapping[str, float], without: Mapping[str, float], random: Mapping[str, float], task: str) -> str:
-    """What the numbers say, in one sentence of plain text: losses are shares of the whole network's number, beyond those of random neurons."""
-    beyond = {one: (random[one] - without[one]) / max(abs(whole[one]), 1e-9) for one in TASKS}
-    most = max(beyond, key=beyond.get)
-    own = f"“{TASK_WORDS[task]}” loses {100 * beyond[task]:.0f} % more than with random neurons silenced"
-    if beyond[task] <= 0:
-        return f"“{TASK_WORDS[task]}” loses no more than with random neurons silenced: these neurons are not its own in any sense that shows here."
-    others = [one for one in TASKS if one != task and beyond[one] > beyond[task] / 2]
-    if not others:
-        return f"{own}, and no other task loses half as much: a selective loss."
-    named = " and ".join(f"“{TASK_WORDS[one]}”" for one in others)
-    return f"{own}, and {named} as well{'' if most == task else ', some even more'}: these neurons are shared."
+def reading(whole: Mapping[str, float], without: Mapping[str, float], random: Sequence[Mapping[str, float]], task: str) -> str:
+    """What the numbers say, in one sentence of plain text. A loss counts beyond that of the worst random draw, from `LOSS` of the whole network's number on."""
+    beyond = {one: (min(draw[one] for draw in random) - without[one]) / max(abs(whole[one]), 1e-9) for one in TASKS}
+    suffering = [one for one in TASKS if beyond[one] >= LOSS]
+    named = " and ".join(f"“{TASK_WORDS[one]}” (by {100 * beyond[one]:.0f} %)" for one in suffering)
+    floor = f"{100 * LOSS:.0f} % more than with random neurons silenced"
+    if not suffering:
+        return f"No task loses {floor}: nothing shows here that these neurons are anybody's own."
+    if suffering == [task]:
+        return f"Only {named} loses {floor}: a selective loss, so these neurons matter for it most."
+    if task in suffering:
+        return f"{named} lose {floor}: these neurons are shared."
+    return f"{named}, but not “{TASK_WORDS[task]}”, lost {floor}: firing most in a task is not the same as mattering to it."
 
 
 def study_table(found: Mapping[str, Mapping[str, float]]) -> str:

@@ -90,15 +90,16 @@ def explore(method: Method, context: Context, site: gr.Blocks) -> None:
             dials = _dials()
             gr.Markdown(f"#### The neurons on the way\n\n{LEGEND}", container=False)
             shows = Shows(told, drawn, *_inside(), gr.State([]))
+            silencing, along = _buttons()
     desk = Desk(context, source.shown, canvas, brought.state, words, *dials, threshold)
     _wire_answer(desk, shows)
-    _wire_silence(desk, shows)
+    _wire_silence(desk, shows, *silencing)
     fours = board.board(asks)
     _wire_picture(desk, source, shows, suggested, undo, fours)
     board.wire(desk, fours)
     MEASURES.wire(desk, brought, measured, files, [words])
     files.wire(context, lambda request, *values: outlined(desk, request, values), [canvas, *desk.inputs], **EVENT)
-    _wire_files(desk)
+    _wire_files(desk, *along)
     api.publish(context)
     DESKS.keep(site, desk)
 
@@ -167,10 +168,7 @@ def _wire_answer(desk: Desk, shows: Shows) -> None:
         one.input(look, inputs, shows.looked, **EVENT)
 
 
-def _wire_silence(desk: Desk, shows: Shows) -> None:
-    with gr.Row(elem_classes="lb-controls"):
-        silence = gr.Button("Silence the chosen neuron", elem_id="neural_tuning_silence", min_width=220, scale=0)
-        release = gr.Button("Let all speak again", elem_id="neural_tuning_release", min_width=180, scale=0)
+def _wire_silence(desk: Desk, shows: Shows, silence: gr.Button, release: gr.Button) -> None:
     silence.click(
         lambda neuron, now: sorted({*(now or []), *([neuron] if neuron else [])}), [shows.neuron, desk.silenced], desk.silenced, **QUICK
     )
@@ -200,21 +198,28 @@ def _wire_picture(desk: Desk, source: ImageInput, shows: Shows, suggested: gr.Ra
     )
 
 
-def _wire_files(desk: Desk) -> None:
+def _buttons() -> tuple[list[gr.Button], list[Any]]:
+    """(silence, let speak), (take along, the files)."""
     with gr.Row(elem_classes="lb-controls"):
-        make = gr.Button("Take answer and neurons along", elem_id="neural_tuning_take", min_width=260, scale=0)
+        silence = gr.Button("Silence the chosen neuron", elem_id="neural_tuning_silence", min_width=220, scale=0)
+        release = gr.Button("Let all speak again", elem_id="neural_tuning_release", min_width=180, scale=0)
+    with gr.Row(elem_classes="lb-controls"):
+        take = gr.Button("Take answer and neurons along", elem_id="neural_tuning_take", min_width=260, scale=0)
         files = [
             gr.DownloadButton(label, visible=False, elem_id=f"neural_tuning_{kind}")
             for label, kind in (("Active neurons of every token (CSV)", "csv"), ("Everything (JSON)", "json"))
         ]
+    return [silence, release], [take, *files]
 
+
+def _wire_files(desk: Desk, make: gr.Button, *files: Any) -> None:
     def made(request: gr.Request, *values: Any) -> list[Any]:
         with spoken():
             both = taken(desk, desk.work(request, values))
         names = ("lightbox-neural-tuning.csv", "lightbox-neural-tuning.json")
         return [gr.DownloadButton(value=exports.save(name, data), visible=True) for name, data in zip(names, both, strict=True)]
 
-    make.click(made, desk.inputs, files, **EVENT)
+    make.click(made, desk.inputs, list(files), **EVENT)
 
 
 def taken(desk: Desk, work: Work) -> tuple[bytes, bytes]:

@@ -19,7 +19,7 @@ from workbench.tabs.neural_tuning.names import LAYERS, TASK_WORDS, read_neuron, 
 if TYPE_CHECKING:
     from models.neural_tuning.neurons import Firing
 
-THIS, DELTA, SPECIAL, EVERY = "this", "delta", "special", "every"
+THIS, DELTA, SPECIAL, EVERY = "this", "delta", "special", ""
 VIEWS = (
     ("This answer", THIS),
     ("This answer − the one before", DELTA),
@@ -48,7 +48,7 @@ CSS = """
 .lb-raster { margin: 6px 0 10px; } .lb-raster b { display: block; font-weight: 600; font-size: 13px; } .lb-raster small { display: block; color: var(--body-text-color-subdued); }
 .lb-raster .row { display: grid; grid-template-columns: 3.2em repeat(32, minmax(0, 1fr)); gap: 1px; align-items: center; font-size: 11.5px; }
 .lb-raster i { display: block; height: 15px; border-radius: 2px; border: 1px solid color-mix(in srgb, var(--body-text-color) 18%, transparent); }
-.lb-board { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); gap: 14px; } .lb-board img { max-width: 100%; margin: 2px 6px 2px 0; }
+.lb-board { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(255px, 100%), 1fr)); gap: 14px; } .lb-board img { max-width: 100%; margin: 2px 6px 2px 0; }
 """
 GRID_CSS = (
     "#neural_tuning_neuron .wrap { display: grid !important; grid-template-columns: repeat(16, minmax(0, 1fr)); gap: 3px; } "
@@ -62,15 +62,15 @@ GRID_CSS = (
 
 def frequency(found: Firing, kind: str) -> np.ndarray | None:
     """(L, D): share of the answer's tokens of a kind on which a neuron fires; None where there is no such token."""
-    here = np.ones(len(found.kind), bool) if kind == EVERY else of_kind(found, kind)
-    return (found.a[here] > 0).mean(0) if here.any() else None
+    a = only(found, kind).a
+    return (a > 0).mean(0) if len(a) else None
 
 
-def of_kind(found: Firing, kind: str) -> np.ndarray:
-    """bool (K,): which tokens are of a kind."""
-    from models.neural_tuning.sequence import KINDS  # brings PyTorch along
+def only(found: Firing, kind: str) -> Firing:
+    """The tokens of a kind."""
+    from models.neural_tuning.wrapper import only  # brings PyTorch along
 
-    return found.kind == KINDS.index(kind)
+    return only(found, kind)
 
 
 def values_of(work: Work, view: str, kind: str, before: Mapping[str, Any] | None) -> tuple[np.ndarray | None, str]:
@@ -86,7 +86,7 @@ def values_of(work: Work, view: str, kind: str, before: Mapping[str, Any] | None
     found = work.raster()
     if view == SPECIAL:
         return found.specialisation().max(0), ""
-    f = found.frequency("" if kind == EVERY else kind)[TASKS.index(view)]
+    f = found.frequency(kind)[TASKS.index(view)]
     return (None, NO_TOKEN) if np.isnan(f).any() else (f, "")
 
 
@@ -129,18 +129,15 @@ def driven(work: Work, view: str, chosen: str | None) -> str:
     name = spoken(*where)
     name = name[0].upper() + name[1:]
     if view in (THIS, DELTA):
-        strength = found.a[:, where[0], where[1]]
-        words = ~of_kind(found, "visual")
-        top = float(strength.max(initial=0.0))
-        patches = found.word[~words]
-        best = [str(one) for one in patches[np.argsort(-strength[~words])[:3]]] if len(patches) and top > 0 else []
-        total = max(float(np.maximum(strength, 0).sum()), 1e-9)
-        told = f"{name}: how its activity in this answer is shared among the words; {100 * float(strength[~words].clip(0).sum()) / total:.0f} % of it falls on the picture."
-        if top <= 0:
+        patches, total = only(found, "visual"), max(float(np.maximum(_activity(found, where), 0).sum()), 1e-9)
+        first = len(patches.word)  # patches come first, then the words
+        strength, seen = np.maximum(_activity(found, where)[first:], 0), np.maximum(_activity(patches, where), 0)
+        best = [str(patches.word[at]) for at in np.argsort(-seen)[:3] if seen[at] > 0]
+        told = f"{name}: how its activity in this answer is shared among the words; {100 * float(seen.sum()) / total:.0f} % of it falls on the picture."
+        if strength.sum() + seen.sum() <= 0:
             return hints([html.text(f"{name} fires on no token of this answer.")])
         more = f" Of the picture, it speaks most at {', '.join(best)} (patches are counted row by row)." if best else ""
-        shares = np.maximum(strength[words], 0) / total
-        return hints([html.text(told + more)]) + word_shares([str(one) for one in found.word[words]], shares)
+        return hints([html.text(told + more)]) + word_shares([str(one) for one in found.word[first:]], strength / total)
     rows = [
         [html.text(str(one["word"])), f"{one['mean']:.2f}", f"{100 * one['fires']:.0f} %", str(one["n"]), ", ".join(TASK_WORDS[t].lower() for t in one["tasks"])]
         for one in work.raster().drivers(*where)
@@ -159,6 +156,10 @@ def likeness(work: Work) -> dict[str, Any]:
     items = [Gauge(TASK_WORDS[task], float(cosines([own, usual[place]])[0, 1]), 0, 1, colour=place) for place, task in enumerate(TASKS)]
     about = "Cosine of how often each neuron fires on the words of this answer and on those of true answers to 16 test phantoms. Tasks share most neurons, so all lie high."
     return gauges_data(items, title="Which task's neurons does this answer resemble?", about=about)
+
+
+def _activity(found: Firing, where: tuple[int, int]) -> np.ndarray:
+    return found.a[:, where[0], where[1]]
 
 
 def strip(values: np.ndarray, title: str, about: str = "") -> str:

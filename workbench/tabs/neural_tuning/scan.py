@@ -69,9 +69,9 @@ def _drawn(family: str, number: int) -> Phantom | None:
 def requests_to_try(picture: Picture) -> Mapping[str, list[str]]:
     """Task → requests of it; general ones where nothing is known of the picture."""
     found: dict[str, list[str]] = {task: [] for task in ANYTHING}
-    for text, one in _exchanges(picture).items():
+    for one in _exchanges(picture).values():
         if len(found[one.task]) < EACH:
-            found[one.task].append(text)
+            found[one.task].append(one.request)
     return {task: some or list(ANYTHING[task]) for task, some in found.items()}
 
 
@@ -106,4 +106,4 @@ def _every(drawn: Phantom) -> Mapping[str, Exchange]:
 
 
 def _plain(request: str) -> str:
-    return " ".join(request.split())
+    return " ".join(request.lower().split())
