@@ -1,16 +1,18 @@
 """LSMS: the lesion that a phrase names is outlined (arXiv 2408.17347), re-implemented from its abstracts and its predecessor's code.
 
-The room is not shown before its weights ship. Importing this package loads no PyTorch; ``LSMS``, the network, is loaded when first asked for.
+Importing this package loads no PyTorch; ``LSMS``, the network, is loaded when first asked for.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from models.lsms.record import METHOD
+
 if TYPE_CHECKING:
     from models.lsms.network import LSMS
 
-__all__ = ["LSMS"]
+__all__ = ["LSMS", "METHOD"]
 
 
 def __getattr__(name: str) -> Any:

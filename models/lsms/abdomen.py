@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 SIZES, DENSITIES = ("small", "large"), ("hypodense", "hyperdense")
 LOBES, PARTS = ("right", "left"), ("upper", "lower")
@@ -116,6 +115,8 @@ def _lesions(random, y, x, liver, middle: tuple[float, float], count: int) -> tu
 
 
 def _picture(random, y, x, body, liver, lesions, grey, noise: float) -> NDArray[np.float32]:
+    from scipy.ndimage import gaussian_filter  # a page that names this room loads no SciPy
+
     side = y.shape[0]
     image = np.full(y.shape, 0.04)
     image[body] = 0.3 + random.uniform(-0.03, 0.03)

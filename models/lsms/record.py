@@ -1,4 +1,4 @@
-"""The record of this room; it moves to `__init__.py` once weights ship, until then no list shows the room. Loads no PyTorch."""
+"""The record of this room. Loads no PyTorch."""
 
 from __future__ import annotations
 

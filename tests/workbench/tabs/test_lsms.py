@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from models.lsms.phrases import every_phrase
 from models.lsms.record import METHOD
 from workbench.context import Context
 from workbench.parts.events import Late
@@ -79,8 +80,14 @@ def test_a_phrase_of_what_is_not_there_outlines_nothing_and_says_so(desk):
         work = desk.work(ANN, values(id, "the small hyperdense lesion in the upper part of the right lobe"))
         assert not work.mask.any()
         assert "No matching lesion" in results.verdict(work)
-    assert suggestions(Shown(BARE))
     assert known_slice(Shown(BARE)).lesions == ()
+
+
+def test_phrases_written_beside_the_examples_are_what_may_be_said_of_them():
+    made = [one for one in examples() if one.id.startswith("asset:")]
+    assert len(made) == 5
+    for one in made:
+        assert suggestions(Shown(one.id)) == [phrase.text for phrase in every_phrase(known_slice(Shown(one.id)))]
 
 
 def test_every_answer_reaches_canvas_gauges_verdict_turns_and_maps(desk):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.shared.paths import assets_dir
 from workbench.examples import Example, from_assets, from_data
 from workbench.pictures import Shown
 from workbench.working_scan import Scan, resized_mask
@@ -42,13 +44,13 @@ def examples() -> list[Example]:
 
 def suggestions(shown: Shown) -> list[str]:
     """Phrases to try: on a phantom of this room each of its lesions, orders, and one that is not there."""
-    known = known_slice(shown)
-    if known is None:
-        return list(ANYWHERE)
-    from models.lsms.phrases import every_phrase
+    number = _NAME.fullmatch(shown.id)
+    return list(_said()[number[1]]) if number else list(ANYWHERE)
 
-    said = [phrase.text for phrase in every_phrase(known)]
-    return said or ["all lesions", "the large dark lesion in the right lobe"]
+
+@lru_cache(maxsize=1)
+def _said() -> dict[str, list[str]]:
+    return json.loads((assets_dir() / "examples" / "abdomen_phrases.json").read_text(encoding="utf-8"))
 
 
 def known_slice(shown: Shown) -> Slice | None:
