@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 FINDINGS = ("micronodules", "reticular pattern", "small nodule", "cavity", "band", "large mass", "pleural effusion", "enlarged heart")
 WORDS: Mapping[str, str] = {
@@ -90,6 +89,8 @@ class _Drawing:
         self.inside = [self._ellipse(*lung) for lung in self.lungs]
 
     def picture(self, there: frozenset[str], noise: float) -> Picture:
+        from scipy.ndimage import gaussian_filter  # here, as the page reads the findings' names while it is built
+
         image = self._chest(large="enlarged heart" in there)
         masks = np.zeros((len(FINDINGS), self.side, self.side), bool)
         masks[7] = self.heart if "enlarged heart" in there else False

@@ -129,6 +129,9 @@ def test_plans_are_read_and_wrong_ones_refused():
     plan = read_plan({})
     assert [task.id for task in plan.tasks] == ["findings", "brain", "busi"]
     assert plan.runs[0].arm == "full"
+    for preset in METHOD.presets:
+        assert read_plan(preset.config).runs[0].task == "findings"
+    assert len(read_plan(METHOD.preset("cpu").config).runs) == 2 * (4 + 2 + 2)
     for bad in (
         {"colour": 1},
         {"tasks": ["brain"]},

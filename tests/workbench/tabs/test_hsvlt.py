@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from functools import lru_cache
 from importlib import import_module
 from types import SimpleNamespace
@@ -209,3 +211,9 @@ def test_foreign_pictures_are_called_so_and_names_are_known(desk):
     assert "0.500 (0.400 to 0.600)" in real(found)
     assert "<i>" not in real(found)
     assert Config().labels == len(FINDINGS)
+
+
+def test_the_tab_is_laid_out_without_libraries_that_compute():
+    heavy = "torch sklearn scipy matplotlib.pyplot pydicom nibabel".split()
+    code = f"import sys, workbench.tabs.hsvlt, models.hsvlt.record; print([name for name in {heavy!r} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
