@@ -214,6 +214,6 @@ def test_foreign_pictures_are_called_so_and_names_are_known(desk):
 
 
 def test_the_tab_is_laid_out_without_libraries_that_compute():
-    heavy = "torch sklearn scipy matplotlib.pyplot pydicom nibabel".split()
+    heavy = ["torch", "sklearn", "scipy", "matplotlib.pyplot", "pydicom", "nibabel"]
     code = f"import sys, workbench.tabs.hsvlt, models.hsvlt.record; print([name for name in {heavy!r} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
