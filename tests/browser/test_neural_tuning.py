@@ -62,8 +62,13 @@ def test_two_tasks_have_rasters_that_differ_and_the_request_is_undone_and_taken_
 
 def test_a_neuron_is_silenced_by_keyboard_four_requests_stand_side_by_side_and_the_outline_goes_along(open_page) -> None:
     page = room(open_page())
+    page.fill("#neural_tuning_threshold input[type=number]", "0.05")
+    page.keyboard.press("Tab")
     page.locator("#neural_tuning_input_examples button", has_text="Liver").first.click()
     expect(page.locator("#neural_tuning_requests")).to_contain_text("liver", ignore_case=True, timeout=SLOW_MS)
+    expect(page.locator("#neural_tuning_measures")).to_contain_text(
+        "mm²", timeout=SLOW_MS
+    )  # the first example says nothing of its pixels' size
     page.locator("#neural_tuning_neuron input").nth(5).focus()
     page.keyboard.press("Space")
     expect(page.locator("#neural_tuning_driven")).to_contain_text("Layer 3, neuron 6", timeout=SLOW_MS)
@@ -75,9 +80,6 @@ def test_a_neuron_is_silenced_by_keyboard_four_requests_stand_side_by_side_and_t
     expect(page.locator(TOLD)).to_contain_text("as trained", timeout=SLOW_MS)
     page.click("#neural_tuning_four")
     expect(page.locator("#neural_tuning_board h3")).to_have_count(4, timeout=SLOW_MS)
-    page.fill("#neural_tuning_threshold input[type=number]", "0.05")
-    page.keyboard.press("Tab")
-    expect(page.locator("#neural_tuning_measures")).to_contain_text("mm²", timeout=SLOW_MS)
     page.click("#neural_tuning_files_make")
     page.wait_for_selector("#neural_tuning_file_dicom", timeout=SLOW_MS)
     with page.expect_download() as taken:

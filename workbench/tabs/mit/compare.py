@@ -14,6 +14,7 @@ from models.mit.plan import OFF, OWN, TOKENS
 from models.shared.method import Method
 from workbench.context import Context
 from workbench.parts import html
+from workbench.parts.answers import overlap
 from workbench.parts.charts import Gauge, Series, bars_data, gauges, gauges_data, probability_bars
 from workbench.parts.events import EVENT, QUICK, spoken
 from workbench.parts.notes import spoken_verdict
@@ -113,10 +114,10 @@ def outlines(desk: Desk, request: Any, kept: Any, values: Sequence[Any]) -> str:
     rows = []
     for work in found:
         mask = work.outlined(work.own)
-        fit = "not known" if reference is None else f"overlap (IoU) {results.overlap(mask, reference):.2f}"
+        fit = "not known" if reference is None else f"overlap (IoU) {overlap(mask, reference):.2f}"
         name = html.text(SHORT[work.predictor.arm])
         rows.append(
-            [results.thumb(work), name, f"{100 * mask.mean():.1f} % of the picture", fit, f"{100 * results.overlap(mask, work.mask):.0f} %"]
+            [results.thumb(work), name, f"{100 * mask.mean():.1f} % of the picture", fit, f"{100 * overlap(mask, work.mask):.0f} %"]
         )
     against = f"Against the reference ({where})" if reference is not None else "Against a reference"
     return html.table(["Outline", "Network", "Outlined", against, "Stays when told of another picture"], rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,8 @@ import gradio as gr
 import numpy as np
 
 from models.shared.backbones.language.spec import BOS
-from workbench import exports
-from workbench.parts import html
+from workbench.parts import answers, html
+from workbench.parts.answers import hints, marked, overlap
 from workbench.parts.charts import Series, bars_data
 from workbench.parts.notes import spoken_verdict, told_truth
 from workbench.parts.outline_measures import amount, measures
@@ -19,7 +18,6 @@ from workbench.parts.word_shares import word_shares
 from workbench.tabs.mit.desk import Work
 from workbench.tabs.mit.names import NOTES, PARTS, SHORT, TERMS, twin
 from workbench.tabs.mit.scan import known, label_of, truth_of_note
-from workbench.working_scan import resized_mask, shrunk
 
 if TYPE_CHECKING:
     from models.mit.config import Config
@@ -40,7 +38,6 @@ HEAT_CSS = (
     "#mit_head label:has(input:checked) { outline: 2px solid var(--body-text-color); outline-offset: 1px; font-weight: 700; }"
 )
 ALWAYS = "Nothing of the picture gets into this network, so neither picture nor dial changes its answer."
-THUMB_PX = 200
 DIALS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
 
@@ -98,7 +95,7 @@ def verdict(work: Work) -> str:
         )
     strange = list(dict.fromkeys([*unknown_words(work.text), *work.reading.unknown]))
     if strange:
-        said.append(f"Words that no training note held: {_marked(strange)}. What the network makes of them is chance.")
+        said.append(f"Words that no training note held: {marked(strange)}. What the network makes of them is chance.")
     drawn = known(work.scan.picture)
     if drawn is None:
         said.append("<b class='lb-bad'>It learned from made-up pictures alone:</b> its verdict on a picture from elsewhere means nothing.")
@@ -106,7 +103,7 @@ def verdict(work: Work) -> str:
         said.append(
             f"This picture has {len(drawn.lesions)} lesions; notes were learned beside pictures with one, so the truth is not known here."
         )
-    return _hints([*said, weights(work)])
+    return hints([*said, weights(work)])
 
 
 def weights(work: Work) -> str:
@@ -151,26 +148,17 @@ def outline_verdict(work: Work) -> str:
             f"The language model is told of the other picture; the outline is still drawn on this one. It shares {100 * shared:.0f} % of its area with the outline when told of this one."
         )
     if work.reading.unknown:
-        said.append(f"The language model has never met {_marked(work.reading.unknown)}; such a word tells it nothing.")
+        said.append(f"The language model has never met {marked(work.reading.unknown)}; such a word tells it nothing.")
     if known(work.scan.picture) is None:
         said.append(
             "<b class='lb-bad'>It learned from made-up pictures alone:</b> what it outlines on a picture from elsewhere means nothing."
         )
-    return _hints([*said, weights(work)])
-
-
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of two masks; 1 for two empty ones."""
-    either = int((one | other).sum())
-    return int((one & other).sum()) / either if either else 1.0
+    return hints([*said, weights(work)])
 
 
 def thumb(work: Work) -> str:
     """Markup: the outline over the picture that the language model is told of, small."""
-    pixels = shrunk(work.scan.pixels, THUMB_PX)
-    data = exports.overlay_png(pixels, [resized_mask(work.outlined(work.own), pixels.shape[:2])])
-    words = f"{SHORT[work.predictor.arm]}: the outline laid over the picture"
-    return f'<img src="data:image/png;base64,{base64.b64encode(data).decode()}" alt="{html.text(words)}" width="150">'
+    return answers.thumb(work.scan.pixels, [work.outlined(work.own)], f"{SHORT[work.predictor.arm]}: the outline laid over the picture")
 
 
 # ---------------------------------------------------------------------- the heads
@@ -336,11 +324,3 @@ def _dye(value: float) -> str:
 
 def _floats(values: np.ndarray) -> list[float]:
     return [float(v) for v in values]
-
-
-def _marked(words: Sequence[str]) -> str:
-    return ", ".join(f"<mark>{html.text(word)}</mark>" for word in words)
-
-
-def _hints(sentences: Sequence[str]) -> str:
-    return "".join(f"<p class='lb-hint'>{sentence}</p>" for sentence in sentences)

@@ -27,7 +27,7 @@ from workbench.parts.word_shares import CSS as WORDS_CSS
 from workbench.pictures import Shown
 from workbench.tabs.neural_tuning import api, board, neurons, results
 from workbench.tabs.neural_tuning.desk import DESKS, MAX_TEXT, Desk, Work
-from workbench.tabs.neural_tuning.names import STRUCTURE, TASK_WORDS, TRAINED, WARNING, arm_choices, neuron_choices
+from workbench.tabs.neural_tuning.names import LAYERS, STRUCTURE, TASK_WORDS, TRAINED, WARNING, arm_choices, neuron_choices
 from workbench.tabs.neural_tuning.scan import examples, mask_of, requests_to_try
 from workbench.working_scan import scan
 
@@ -35,8 +35,8 @@ TOOLS = ("brush", "erase", "pick")
 MEASURES = Measures(lambda made, request: mask_of(str(request or ""))(made))
 NO_REQUEST = "<p class='lb-hint'>Write a request, or choose one to try.</p>"
 LEGEND = (
-    "Beside layers 3 and 4 of the frozen language model sit 32 neurons each. For every single token the most active ones are chosen; nothing assigns a neuron "
-    "to a task, so a task's neurons are a count of what happened."
+    f"Beside layers {' and '.join(map(str, LAYERS))} of the frozen language model sit {TRAINED.neurons} neurons each. For every single token the most active ones "
+    "are chosen; nothing assigns a neuron to a task, so a task's neurons are a count of what happened."
 )
 FIRST = "outline"
 

@@ -154,7 +154,7 @@ def likeness(work: Work) -> dict[str, Any]:
         return {"empty": NO_NEURONS}
     usual = work.raster().frequency("answer")
     items = [Gauge(TASK_WORDS[task], float(cosines([own, usual[place]])[0, 1]), 0, 1, colour=place) for place, task in enumerate(TASKS)]
-    about = "Cosine of how often each neuron fires on the words of this answer and on those of true answers to 16 test phantoms. Tasks share most neurons, so all lie high."
+    about = "Cosine of how often each neuron fires on the words of this answer and on those of true answers to 16 test phantoms. Where tasks share most of their neurons, all lie high."
     return gauges_data(items, title="Which task's neurons does this answer resemble?", about=about)
 
 
