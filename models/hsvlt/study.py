@@ -16,6 +16,7 @@ from models.hsvlt.findings import FINDINGS
 from models.hsvlt.labels import label_vectors
 from models.hsvlt.network import HSVLT, Trace
 from models.hsvlt.plan import ARMS, Plan, RunId, Task, settings
+from models.hsvlt.pretraining import lay_trunk
 from models.hsvlt.study_data import Cases, parts
 from models.hsvlt.training import answers, build, fit
 from models.shared.device import hardware
@@ -66,6 +67,8 @@ def run_one(plan: Plan, run: RunId, device: str = "cpu") -> Iterator[tuple[int, 
     vectors = vectors_of(task, arm.vectors)
     train, test = parts(task, run.seed)
     net = build(task.config(arm, vectors.shape[1]), run.seed)
+    if arm.pretrained:
+        lay_trunk(net, task, run.seed)
     yield from fit(net, train, vectors, task, arm, seed=run.seed, device=device)
     seconds = time.perf_counter() - started
     packed = pack(net.state_dict())

@@ -42,13 +42,13 @@ def phantom_cases(split: str, n: int, side: int, start: int = 0, *, masks: bool 
     places = np.zeros((n, len(FINDINGS), side, side), bool) if masks else None
     for row, seed in enumerate(split_seeds(split, n, start)):  # one at a time: thousands of them at twice the side fill the memory
         one = sample(seed, 2 * side, size=size)
-        x[row, 0], y[row] = (_halved(one.image) * 255).round(), one.present
+        x[row, 0], y[row] = (halved(one.image) * 255).round(), one.present
         if places is not None:
-            places[row] = _halved(one.masks) > 0
+            places[row] = halved(one.masks) > 0
     return Cases(torch.from_numpy(x), torch.from_numpy(y), places)
 
 
-def _halved(values: np.ndarray) -> np.ndarray:
+def halved(values: np.ndarray) -> np.ndarray:
     """(…, 2S, 2S) to (…, S, S): means of four."""
     *before, h, w = values.shape
     return values.reshape(*before, h // 2, 2, w // 2, 2).mean((-3, -1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -14,9 +16,11 @@ from models.hsvlt.findings import BUCKETS, FINDINGS, WORDS, sample
 from models.hsvlt.labels import label_vectors
 from models.hsvlt.metrics import average_precision, average_precisions, rates
 from models.hsvlt.network import HSVLT
-from models.hsvlt.plan import PlanRefused, read_plan
+from models.hsvlt.plan import ARMS, TASKS, PlanRefused, read_plan
+from models.hsvlt.pretraining import crops, lay_trunk
 from models.hsvlt.record import METHOD
 from models.hsvlt.study_data import parts
+from models.hsvlt.training import build
 from models.shared.data import DataNotHere
 
 
@@ -131,7 +135,7 @@ def test_plans_are_read_and_wrong_ones_refused():
     assert plan.runs[0].arm == "full"
     for preset in METHOD.presets:
         assert read_plan(preset.config).runs[0].task == "findings"
-    assert len(read_plan(METHOD.preset("cpu").config).runs) == 2 * (4 + 2 + 2)
+    assert len(plan.runs) == 3 * (len(ARMS) + 2 + 2)
     for bad in (
         {"colour": 1},
         {"tasks": ["brain"]},
@@ -150,3 +154,30 @@ def test_real_classes_become_labels_of_their_own():
     assert train.y.shape[1] == 2
     assert 0 < test.y.float().mean() < 1
     assert (train.y.sum(1) <= 1).all()
+
+
+# ---------------------------------------------------------------------- the trunk's first lesson
+def test_crops_show_what_fills_them_and_some_show_nothing():
+    x, y = crops(0, 12)
+    assert x.dtype == torch.uint8
+    assert x.shape[1:] == (1, 32, 32)
+    assert y.shape == (len(x), len(FINDINGS))
+    assert y.any(0).sum() >= 5
+    assert (y.sum(1) == 0).any()
+
+
+def test_all_arms_of_a_seed_begin_with_the_same_trunk_and_nothing_else_is_touched():
+    task = replace(TASKS["findings"], pretrain=2, crops_from=6)
+    nets = {}
+    for arm in ("full", "stage_4"):
+        nets[arm] = build(task.config(ARMS[arm], 8), 0)
+        before = {name: value.clone() for name, value in nets[arm].state_dict().items()}
+        lay_trunk(nets[arm], task, 0)
+        for name, value in nets[arm].state_dict().items():
+            trunk = name.startswith("down.") or ".visual." in name
+            assert trunk or torch.equal(value, before[name])
+    one, other = (net.state_dict() for net in nets.values())
+    same = [name for name in one if name.startswith("down.") or ".visual." in name]
+    assert same
+    assert all(torch.equal(one[name], other[name]) for name in same)
+    assert not torch.equal(one["down.0.0.weight"], build(task.config(ARMS["full"], 8), 0).state_dict()["down.0.0.weight"])
