@@ -25,7 +25,7 @@ from workbench.pictures import Shown
 from workbench.tabs.neural_tuning import board, neurons, results, scan
 from workbench.tabs.neural_tuning import desk as desks
 from workbench.tabs.neural_tuning.desk import Desk, settings_of
-from workbench.tabs.neural_tuning.explore import MEASURES, answered, looked, outlined, remembered, taken
+from workbench.tabs.neural_tuning.explore import MEASURES, answered, likened, looked, outlined, remembered, taken
 from workbench.tabs.neural_tuning.names import DEPTH, LAYERS, SHORT, TASK_WORDS, TRAINED, labels, neuron_choices, read_neuron
 from workbench.visitors import COOKIE
 
@@ -86,23 +86,23 @@ def asked(desk, words=OUTLINE, *, view=neurons.THIS, kind=neurons.EVERY, neuron=
 
 
 def test_two_tasks_run_one_after_the_other_have_rasters_that_differ(desk):
-    canvas, told, _, like, about, cells, driven, memory = asked(desk)
+    canvas, told, _, about, cells, driven, memory = asked(desk)
     assert "It answers" in told
     known = scan.requests_to_try(desk.scan(ANN, Shown(ONE)).picture)["outline"][0]
     assert "A true answer" in asked(desk, known.upper())[1]
-    assert len(like.props["data"]["items"]) == len(TASKS)
+    assert len(likened(desk, ANN, values()).props["data"]["items"]) == len(TASKS)
     assert len(cells.choices) == len(LAYERS) * TRAINED.neurons
     assert about.count("nth-of-type") == len(cells.choices)
     assert "Layer" in driven
     assert "picture" in canvas.props["given"]
     again = asked(desk, DRAW, memory=memory)
     assert "not shown the picture" in again[1]
-    assert "Against the answer before" in again[4]
+    assert "Against the answer before" in again[3]
     first, second = (np.asarray(one["fires"][neurons.EVERY]) for one in again[-1])
     assert np.abs(first - second).mean() > 0.02
-    assert "orange" in asked(desk, DRAW, view=neurons.DELTA, memory=again[-1])[4]
+    assert "orange" in asked(desk, DRAW, view=neurons.DELTA, memory=again[-1])[3]
     assert remembered(again[-1], again[-1][-1]) == again[-1]
-    assert neurons.NO_BEFORE in asked(desk, view=neurons.DELTA)[4]
+    assert neurons.NO_BEFORE in asked(desk, view=neurons.DELTA)[3]
 
 
 def test_every_view_of_the_neurons_and_what_drives_one(desk):
@@ -138,7 +138,8 @@ def test_a_network_without_neurons_answers_and_says_so(desk):
     assert work.answer.neurons is None
     assert "no neurons" in results.setting(work)
     shown = asked(desk, network="stn_off", memory=[])
-    assert neurons.NO_NEURONS in shown[4]
+    assert neurons.NO_NEURONS in shown[3]
+    assert likened(desk, ANN, values(network="stn_off")).props["data"]["empty"] == neurons.NO_NEURONS
     assert shown[-1] == []
     assert results.as_rows(work)[1] == []
 

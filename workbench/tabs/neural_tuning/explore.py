@@ -150,7 +150,7 @@ def _inside() -> list[Any]:
 
 def _wire_answer(desk: Desk, shows: Shows) -> None:
     inputs = [shows.view, shows.kind, shows.neuron, shows.memory, *desk.inputs]
-    outputs = [desk.canvas, shows.told, shows.drawn, shows.like, *shows.looked, shows.memory]
+    outputs = [desk.canvas, shows.told, shows.drawn, *shows.looked, shows.memory]
 
     def ask(request: gr.Request, *values: Any) -> list[Any]:
         return answered(desk, request, values)
@@ -161,9 +161,14 @@ def _wire_answer(desk: Desk, shows: Shows) -> None:
         with spoken():
             return looked(desk.work(request, values), view, kind, neuron, memory)
 
-    shows.like.opened(ask, inputs, outputs, **EVENT)
-    for one in (desk.request, *desk.dials, desk.threshold):
-        one.change(ask, inputs, outputs, **EVENT)
+    def resemble(request: gr.Request, *values: Any) -> Any:
+        return likened(desk, request, values)
+
+    # the answer first: what it resembles is counted on phantoms, which takes a while the first time
+    shows.like.opened(ask, inputs, outputs, **EVENT).then(resemble, desk.inputs, shows.like, **EVENT)
+    for one in (desk.request, *desk.dials):
+        one.change(ask, inputs, outputs, **EVENT).then(resemble, desk.inputs, shows.like, **EVENT)
+    desk.threshold.change(ask, inputs, outputs, **EVENT)
     for one in (shows.view, shows.kind, shows.neuron):
         one.input(look, inputs, shows.looked, **EVENT)
 
@@ -193,7 +198,7 @@ def _wire_picture(desk: Desk, source: ImageInput, shows: Shows, suggested: gr.Ra
     opened.then(
         ask,
         [shows.view, shows.kind, shows.neuron, shows.memory, *desk.inputs],
-        [desk.canvas, shows.told, shows.drawn, shows.like, *shows.looked, shows.memory],
+        [desk.canvas, shows.told, shows.drawn, *shows.looked, shows.memory],
         **EVENT,
     )
 
@@ -235,18 +240,25 @@ def looked(work: Work, view: str, kind: str, neuron: str | None, memory: Any) ->
 
 
 def answered(desk: Desk, request: Any, values: Any) -> list[Any]:
-    """Values for canvas, answer, drawing, resemblance, raster and memory; values: view, tokens, neuron, memory, then `Desk.inputs`."""
+    """Values for canvas, answer, drawing, raster and memory; values: view, tokens, neuron, memory, then `Desk.inputs`."""
     view, kind, neuron, memory, *settings = values
     if not str(settings[1] or "").strip():  # an emptied box is no mistake: somebody is about to write
         hidden = gr.Radio(choices=[], value=None, visible=False)
-        return [gr.HTML(given=segments([], replace=True)), NO_REQUEST, "", gr.HTML(data={"empty": ""}), "", hidden, "", memory]
+        return [gr.HTML(given=segments([], replace=True)), NO_REQUEST, "", "", hidden, "", memory]
     with spoken():
         work = desk.work(request, settings)
         memory = remembered(memory, neurons.kept(work))
         given = segments(work.segments(), replace=True, picture=work.scan.id)
-        like = gr.HTML(data=neurons.likeness(work))
         shown = looked(work, view, kind, neuron, memory)
-        return [gr.HTML(given=given), results.told(work), results.drawn(work), like, *shown, memory]
+        return [gr.HTML(given=given), results.told(work), results.drawn(work), *shown, memory]
+
+
+def likened(desk: Desk, request: Any, values: Any) -> Any:
+    """Which task's neurons the answer resembles; values as `Desk.inputs`."""
+    if not str(values[1] or "").strip():
+        return gr.HTML(data={"empty": ""})
+    with spoken():
+        return gr.HTML(data=neurons.likeness(desk.work(request, values)))
 
 
 def remembered(memory: Any, now: Any) -> list[Any]:
