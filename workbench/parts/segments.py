@@ -19,7 +19,8 @@ MAX_SEGMENTS = 64
 MAX_POINTS = 64
 MAX_PIXELS = 2_000_000
 """Of a working picture; larger uploads are made smaller before they reach a canvas."""
-MAX_NAME = 60
+MAX_NAME = 64
+"""As long as a DICOM segment's label may be."""
 
 Origin = Literal["click", "auto", "brush", "given"]
 

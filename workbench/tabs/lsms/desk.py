@@ -12,7 +12,7 @@ import numpy as np
 from workbench.context import Context
 from workbench.parts.events import PerPage
 from workbench.parts.outline_desk import OutlineDesk
-from workbench.parts.segments import Segment
+from workbench.parts.segments import MAX_NAME, Segment
 from workbench.tabs.lsms.names import STRUCTURE, arm_choices
 from workbench.working_scan import Scan
 
@@ -49,7 +49,7 @@ class Work:
     def segments(self) -> list[Segment]:
         """The outline as the canvas takes it, named by the phrase."""
         mask = self.mask
-        return [Segment(0, self.phrase[:60] or STRUCTURE, mask, origin="auto")] if mask.any() else []
+        return [Segment(0, self.phrase[:MAX_NAME] or STRUCTURE, mask, origin="auto")] if mask.any() else []
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import numpy as np
 from models.mit.plan import OWN
 from workbench.parts.events import PerPage
 from workbench.parts.outline_desk import OutlineDesk
-from workbench.parts.segments import Segment
+from workbench.parts.segments import MAX_NAME, Segment
 from workbench.pictures import Shown
 from workbench.tabs.mit.names import LAYERS, NOTES, OUTLINE, PARTS, STRUCTURE, TERMS, arms
 from workbench.working_scan import Scan
@@ -74,7 +74,7 @@ class Work:
     def segments(self) -> list[Segment]:
         """The outline as the canvas takes it, named by the phrase."""
         mask = self.mask
-        return [Segment(0, self.text[:60] or STRUCTURE, mask, origin="auto")] if mask.any() else []
+        return [Segment(0, self.text[:MAX_NAME] or STRUCTURE, mask, origin="auto")] if mask.any() else []
 
     def again(self, **changes: Any) -> Reading:
         """The same text and picture with another strength, or told of another picture."""
