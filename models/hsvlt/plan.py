@@ -72,9 +72,9 @@ class Task:
     batch: int = 16
     lr: float = 1e-3
     weight_decay: float = 0.05
-    pretrain: int = 1200
+    pretrain: int = 4000
     """Steps of the trunk's first lesson."""
-    crops_from: int = 2500
+    crops_from: int = 5000
     """Made-up pictures that its crops are taken from."""
 
     def config(self, arm: Arm, text_width: int) -> Config:
