@@ -72,8 +72,14 @@ def findings(found: dict[str, Sequence[Found]]) -> list[str]:
         if arm == OWN or OWN not in found:
             continue
         gain = _gain(found[OWN], runs)
-        verdict = "better" if gain.low > 0 else "worse" if gain.high < 0 else "no difference shown"
-        said.append(f"Mean IoU {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f}) against {ARMS[arm].label}: {verdict}.")
+        each = [float(np.nanmean(own.iou) - np.nanmean(rival.iou)) for own, rival in zip(found[OWN], runs, strict=True)]
+        chance = metrics.over_seeds(each, kind="phantom") if len(each) > 1 else gain
+        low, high = min(gain.low, chance.low), max(gain.high, chance.high)  # said only where slices and trainings agree
+        verdict = "better" if low > 0 else "worse" if high < 0 else "no difference shown"
+        over = f"; {chance.low:+.3f} to {chance.high:+.3f} over {len(each)} trainings" if len(each) > 1 else ""
+        said.append(
+            f"Mean IoU {gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f} over slices{over}) against {ARMS[arm].label}: {verdict}."
+        )
     return said
 
 

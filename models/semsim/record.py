@@ -1,7 +1,4 @@
-"""The record of this room: what it is called, what can be switched, which presets train it. Loads no PyTorch.
-
-`__init__.py` hands it on once weights ship; until then no list shows the room.
-"""
+"""The record of this room: what it is called, what can be switched, which presets train it. Loads no PyTorch."""
 
 from __future__ import annotations
 
